@@ -1,0 +1,1 @@
+//! Tests across the C boundary live in `tests/`; this library holds what they share.

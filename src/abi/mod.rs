@@ -1,0 +1,17 @@
+//! The C boundary: `repr(C)` parameter types and exported functions, one file per header.
+//! It checks pointers, converts, and calls inward; every body runs under [`guard`], so that no panic crosses it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Runs the body of an exported function. A panic becomes an error line in the log and the value `on_panic`.
+pub fn guard<T>(name: &str, on_panic: T, body: impl FnOnce() -> T) -> T {
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|cause| {
+        let what = cause
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| cause.downcast_ref::<&str>().copied())
+            .unwrap_or("unknown cause");
+        crate::log_error!("{name}: internal error: {what}");
+        on_panic
+    })
+}

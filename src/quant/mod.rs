@@ -1,0 +1,204 @@
+//! Tensor types: the one table of them, and a file per family that decodes and encodes its blocks.
+//! Knows nothing but bytes and floats: no tensors, no threads, no devices.
+
+mod float;
+
+use strum::{FromRepr, VariantArray};
+
+/// A tensor type: how a row of floats lies in memory. One zero-sized struct per type implements it.
+///
+/// A row of `n` values (`n` a multiple of `BLOCK`) is `ROW_META` bytes of per-row metadata, then `n / BLOCK` blocks of
+/// `BLOCK_BYTES` bytes.
+pub trait BlockFormat {
+    const TYPE: Type;
+    /// The name that `ggml_type_name` gives.
+    const NAME: &'static str;
+    /// Values per block.
+    const BLOCK: usize;
+    const BLOCK_BYTES: usize;
+    /// Bytes in front of each row.
+    const ROW_META: usize = 0;
+    const QUANTIZED: bool = true;
+    /// Quantizing without an importance matrix gives unusable results.
+    const NEEDS_IMATRIX: bool = false;
+
+    /// Decodes one row: `row.len()` is the row size of `out.len()` values.
+    fn decode(row: &[u8], out: &mut [f32]);
+
+    /// Encodes one row of finite values; `weights`, if given, are the importance of each column (as many as values).
+    fn encode(values: &[f32], weights: Option<&[f32]>, out: &mut [u8]);
+}
+
+/// Decodes a row, see [`BlockFormat::decode`].
+pub type DecodeFn = fn(&[u8], &mut [f32]);
+/// Encodes a row, see [`BlockFormat::encode`].
+pub type EncodeFn = fn(&[f32], Option<&[f32]>, &mut [u8]);
+
+/// A line of the table of types: a [`BlockFormat`] as values.
+#[derive(Clone, Copy)]
+pub struct TypeInfo {
+    pub ty: Type,
+    pub name: &'static str,
+    pub block: usize,
+    pub block_bytes: usize,
+    pub row_meta: usize,
+    pub quantized: bool,
+    pub needs_imatrix: bool,
+    pub decode: DecodeFn,
+    pub encode: EncodeFn,
+}
+
+impl TypeInfo {
+    const fn of<F: BlockFormat>() -> TypeInfo {
+        TypeInfo {
+            ty: F::TYPE,
+            name: F::NAME,
+            block: F::BLOCK,
+            block_bytes: F::BLOCK_BYTES,
+            row_meta: F::ROW_META,
+            quantized: F::QUANTIZED,
+            needs_imatrix: F::NEEDS_IMATRIX,
+            decode: F::decode,
+            encode: F::encode,
+        }
+    }
+
+    /// Bytes of a row of `n` values. Saturates instead of overflowing.
+    pub fn row_size(&self, n: usize) -> usize {
+        (n / self.block)
+            .saturating_mul(self.block_bytes)
+            .saturating_add(self.row_meta)
+    }
+}
+
+/// The types that are implemented, one line each.
+pub const TYPES: &[TypeInfo] = &[TypeInfo::of::<float::F32>(), TypeInfo::of::<float::F16>()];
+
+const fn index_by_number() -> [u8; 512] {
+    let mut index = [u8::MAX; 512];
+    let mut i = 0;
+    while i < TYPES.len() {
+        index[TYPES[i].ty as usize] = i as u8;
+        i += 1;
+    }
+    index
+}
+static INDEX: [u8; 512] = index_by_number();
+
+/// Tensor types, numbered as `enum ggml_type` at the ABI level; `Type::from_raw` refuses unknown numbers.
+#[repr(C)]
+#[allow(non_camel_case_types)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, FromRepr, VariantArray)]
+pub enum Type {
+    F32 = 0,
+    F16 = 1,
+    Q4_0 = 2,
+    Q4_1 = 3,
+    Q5_0 = 6,
+    Q5_1 = 7,
+    Q8_0 = 8,
+    Q8_1 = 9,
+    Q2_k = 10,
+    Q3_k = 11,
+    Q4_k = 12,
+    Q5_k = 13,
+    Q6_k = 14,
+    Q8_k = 15,
+    Iq2_xxs = 16,
+    Iq2_xs = 17,
+    Iq3_xxs = 18,
+    Iq1_s = 19,
+    Iq4_nl = 20,
+    Iq3_s = 21,
+    Iq2_s = 22,
+    Iq4_xs = 23,
+    I8 = 24,
+    I16 = 25,
+    I32 = 26,
+    I64 = 27,
+    F64 = 28,
+    Iq1_m = 29,
+    Bf16 = 30,
+    Q4_0_4_4 = 31,
+    Q4_0_4_8 = 32,
+    Q4_0_8_8 = 33,
+    I2_s = 36,
+    Mxfp4 = 39,
+    Q1_0_g128 = 41,
+    Q8_0_x4 = 97,
+    Q8_1_x4 = 98,
+    Q8_2_x4 = 99,
+    Q6_0 = 133,
+    Iq1_bn = 134,
+    Iq2_bn = 135,
+    Q8_k64 = 136,
+    Iq2_k = 137,
+    Iq3_k = 138,
+    Iq4_k = 139,
+    Iq5_k = 140,
+    Iq6_k = 141,
+    Iq4_ks = 144,
+    Iq2_ks = 145,
+    Iq4_kss = 146,
+    Q8_k16 = 147,
+    Q8_k32 = 148,
+    Q8_kr8 = 149,
+    Q8_k128 = 150,
+    Q8_kv = 151,
+    Iq5_ks = 152,
+    Iq2_kt = 153,
+    Iq3_kt = 154,
+    Iq4_kt = 155,
+    Iq3_ks = 156,
+    Iq2_kl = 157,
+    Iq1_kt = 158,
+    Q4_0_r8 = 202,
+    Q5_0_r4 = 206,
+    Q8_0_r8 = 208,
+    Q2_k_r4 = 210,
+    Q3_k_r4 = 211,
+    Q4_k_r4 = 212,
+    Q5_k_r4 = 213,
+    Q6_k_r4 = 214,
+    Iq2_xxs_r4 = 216,
+    Iq2_xs_r4 = 217,
+    Iq3_xxs_r4 = 218,
+    Iq1_s_r4 = 219,
+    Iq4_nl_r4 = 220,
+    Iq3_s_r4 = 221,
+    Iq2_s_r4 = 222,
+    Iq4_xs_r8 = 223,
+    Iq1_m_r4 = 229,
+    Bf16_r16 = 230,
+    Q6_0_r4 = 233,
+    Iq2_bn_r4 = 335,
+    Iq2_k_r4 = 337,
+    Iq3_k_r4 = 338,
+    Iq4_k_r4 = 339,
+    Iq5_k_r4 = 340,
+    Iq4_ks_r4 = 344,
+    Iq5_ks_r4 = 352,
+    Q8_k_r16 = 397,
+    Q8_kv_r8 = 398,
+    Q8_k_r8 = 399,
+}
+
+impl Type {
+    /// The type with this number of `enum ggml_type`, if there is one.
+    pub fn from_raw(raw: i32) -> Option<Type> {
+        usize::try_from(raw)
+            .ok()
+            .and_then(|r| Type::from_repr(r as _))
+    }
+
+    /// The type's line in the table; `None` for types this build does not implement.
+    #[inline]
+    pub fn info(self) -> Option<&'static TypeInfo> {
+        TYPES.get(INDEX[self as usize] as usize)
+    }
+
+    /// The number of this type in `enum ggml_type`.
+    pub fn raw(self) -> i32 {
+        self as i32
+    }
+}
