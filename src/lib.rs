@@ -9,11 +9,12 @@
 //! * [`cpu`]: the CPU device: threads, vector levels, matmul, attention, the other operators.
 //! * [`graph`]: tensors, the arenas they live in, operator builders, computation graphs.
 //! * [`quant`]: tensor types: bytes to floats and back.
-//! * [`log`]: where messages go; known to all.
+//! * [`log`] and [`error`]: where messages go and how failures travel; known to all.
 
 pub mod abi;
 pub mod backend;
 pub mod cpu;
+pub mod error;
 pub mod gguf;
 pub mod graph;
 pub mod llama;
