@@ -1,6 +1,8 @@
 //! The C boundary: `repr(C)` parameter types and exported functions, one file per header.
 //! It checks pointers, converts, and calls inward; every body runs under [`guard`], so that no panic crosses it.
 
+pub mod llama;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Runs the body of an exported function. A panic becomes an error line in the log and the value `on_panic`.

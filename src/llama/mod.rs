@@ -1,1 +1,5 @@
-//! The llama layer: what `llama.h` promises, in safe Rust. `abi::llama` is its C face.
+//! The llama layer: what `llama.h` promises, in safe Rust: models and how they are loaded, vocabularies, contexts that run
+//! a model, samplers. `abi::llama` is its C face; how tensors are computed is known to the rooms below.
+
+pub mod ftype;
+pub mod params;
