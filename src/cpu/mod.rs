@@ -1,3 +1,9 @@
 //! The CPU device: threads, vector levels (`simd`), matmul, attention and the other operators. Knows tensors and types, not buffers.
 
+mod exec;
+mod ops;
 pub mod task;
+mod threads;
+
+pub use exec::{Status, compute, n_tasks, plan, supports_op};
+pub use threads::shutdown;

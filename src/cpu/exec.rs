@@ -1,0 +1,361 @@
+//! Computes the nodes of a graph in order with a team of threads.
+//!
+//! Before the first node, worker 0 turns the nodes into steps: it looks up kernels and finds out which neighbours are
+//! independent of each other. Independent steps form a group; the team meets only between groups. Small steps are
+//! worker 0's alone, and a chain of them needs no barrier at all.
+
+use std::cell::{Cell, UnsafeCell};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::ops::{self, Kernel, Run};
+use super::task::Task;
+use super::threads::{Barrier, Padded, compute_on};
+use crate::graph::Tensor;
+
+/// How a computation ended, numbered as `enum ggml_status`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    AllocFailed = -2,
+    Failed = -1,
+    Success = 0,
+    Aborted = 1,
+}
+
+/// Where scratch memory of a step begins, and what the work buffer as a whole is aligned to.
+const ALIGN: usize = 64;
+
+/// Most steps of a group that all threads share, and most steps of a group. More would rarely be independent.
+const MAX_SHARED: usize = 8;
+const MAX_GROUP: usize = 32;
+
+/// Nodes cheaper than this (see [`Kernel::cost`]) are computed by worker 0 alone: sharing them costs more than it saves.
+const ALONE: usize = 8192;
+
+/// Bytes of work buffer that [`compute`] needs for these nodes with `n_threads` threads.
+pub fn plan(nodes: &[Tensor], n_threads: usize) -> usize {
+    let n = n_threads.max(1);
+    let most = nodes
+        .iter()
+        .filter(|&&node| !ops::is_noop(node))
+        .filter_map(|&node| ops::kernel(node, n))
+        .map(|k| k.work_size)
+        .max()
+        .unwrap_or(0);
+    // Room for some independent neighbours to work side by side, unless that would be much.
+    match most {
+        0 => 0,
+        _ => most.saturating_add(most.saturating_mul(2).min(1 << 20)) + 4 * ALIGN,
+    }
+}
+
+/// Whether the CPU device can compute this node: operator, types and shapes.
+pub fn supports_op(node: Tensor) -> bool {
+    ops::is_noop(node) || ops::kernel(node, 1).is_some()
+}
+
+/// How many of `n_threads` threads a node keeps busy.
+pub fn n_tasks(node: Tensor, n_threads: usize) -> usize {
+    let n = n_threads.max(1);
+    match ops::kernel(node, n) {
+        Some(k) if !ops::is_noop(node) && k.cost >= ALONE => n,
+        _ => 1,
+    }
+}
+
+/// One node, ready to run.
+struct Step {
+    node: Tensor,
+    run: Run,
+    /// Where its scratch memory starts in the work buffer, and how much it has.
+    work: usize,
+    work_size: usize,
+    /// Computed by worker 0 alone.
+    alone: bool,
+    /// The team meets before this step.
+    fence: bool,
+}
+
+/// A range of addresses.
+type Span = std::ops::Range<usize>;
+
+fn overlap(a: &Span, b: &Span) -> bool {
+    a.start < b.end && b.start < a.end
+}
+
+/// The addresses a tensor's elements may lie at (possibly more, never fewer).
+fn span(t: Tensor) -> Span {
+    let (ne, nb, ty) = (t.ne(), t.nb(), t.ty());
+    let row = ty.info().map_or(0, |i| {
+        if i.block == 1 {
+            nb[0]
+                .saturating_mul(ne[0].max(0) as usize)
+                .max(i.block_bytes)
+        } else {
+            i.row_size(ne[0].max(0) as usize)
+        }
+    });
+    let last_row: usize = (1..4)
+        .map(|d| nb[d].saturating_mul((ne[d].max(1) - 1) as usize))
+        .sum();
+    let start = t.data() as usize;
+    start..start.saturating_add(row).saturating_add(last_row)
+}
+
+/// What the steps since the last fence read and write.
+#[derive(Default)]
+struct Group {
+    reads: Vec<(Span, bool)>,
+    writes: Vec<(Span, bool)>,
+    /// Steps that all threads share.
+    shared: usize,
+    /// Bytes of the work buffer in use.
+    work: usize,
+    /// The part of them that worker 0's own steps use, one after the other.
+    alone_work: Span,
+}
+
+impl Group {
+    fn clear(&mut self) {
+        self.reads.clear();
+        self.writes.clear();
+        self.shared = 0;
+        self.work = 0;
+        self.alone_work = 0..0;
+    }
+
+    fn is_full(&self) -> bool {
+        self.shared == MAX_SHARED || self.writes.len() == MAX_GROUP
+    }
+
+    /// Reserves scratch memory for a step; `None` if there is not enough left.
+    fn reserve(&mut self, need: usize, alone: bool, work_size: usize) -> Option<usize> {
+        if alone && need <= self.alone_work.len() {
+            return Some(self.alone_work.start);
+        }
+        if need > work_size - self.work {
+            return None;
+        }
+        let start = self.work;
+        self.work += need;
+        if alone {
+            self.alone_work = start..self.work;
+        }
+        Some(start)
+    }
+
+    /// Whether a step that writes `node` must wait for one of the group. Steps of worker 0 alone run in order anyway.
+    fn conflicts(&self, node: Tensor, alone: bool) -> bool {
+        let written = span(node);
+        let hits = |span: &Span, others: &[(Span, bool)]| {
+            others
+                .iter()
+                .any(|(other, other_alone)| !(alone && *other_alone) && overlap(span, other))
+        };
+        hits(&written, &self.writes)
+            || hits(&written, &self.reads)
+            || sources(node).any(|s| hits(&span(s), &self.writes))
+    }
+
+    fn push(&mut self, node: Tensor, alone: bool) {
+        self.writes.push((span(node), alone));
+        self.reads.extend(sources(node).map(|s| (span(s), alone)));
+        self.shared += usize::from(!alone);
+    }
+}
+
+fn sources(node: Tensor) -> impl Iterator<Item = Tensor> {
+    (0..crate::graph::MAX_SRC).filter_map(move |i| node.src(i))
+}
+
+/// The steps of the graph being computed. Kept by each host thread, so that computing allocates nothing once warm.
+#[derive(Default)]
+struct Program {
+    steps: Vec<Step>,
+    group: Group,
+}
+
+impl Program {
+    /// Prepares the nodes for a team of `nth` with `work_size` bytes of aligned scratch memory.
+    fn prepare(&mut self, nodes: &[Tensor], nth: usize, work_size: usize) -> Result<(), String> {
+        self.steps.clear();
+        self.group.clear();
+        for &node in nodes.iter().filter(|&&n| !ops::is_noop(n)) {
+            let Some(Kernel {
+                run,
+                work_size: need,
+                cost,
+            }) = ops::kernel(node, nth)
+            else {
+                return Err(format!(
+                    "no kernel for {:?} of type {} (node '{}')",
+                    node.op(),
+                    node.ty().info().map_or("unknown", |i| i.name),
+                    node.name()
+                ));
+            };
+            let need = need.next_multiple_of(ALIGN);
+            if need > work_size {
+                return Err(format!(
+                    "node '{}' needs {need} bytes of work buffer, the plan gave {work_size}",
+                    node.name()
+                ));
+            }
+            let alone = cost < ALONE || nth == 1;
+            let group = &mut self.group;
+            let place = match group.is_full() || group.conflicts(node, alone) {
+                true => None,
+                false => group.reserve(need, alone, work_size),
+            };
+            let work = place.unwrap_or_else(|| {
+                group.clear();
+                group.reserve(need, alone, work_size).unwrap_or(0)
+            });
+            group.push(node, alone);
+            self.steps.push(Step {
+                node,
+                run,
+                work,
+                work_size: need,
+                alone,
+                fence: place.is_none(),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// A program that worker 0 writes before the first barrier and all read after it.
+struct Published(UnsafeCell<Program>);
+// SAFETY: written by worker 0 only, before a barrier that every reader passes first.
+unsafe impl Sync for Published {}
+
+thread_local! {
+    static PROGRAM: Cell<Program> = Cell::default();
+}
+
+/// Computes the nodes in order, and says how that ended; what went wrong is logged.
+///
+/// `abort` is asked between nodes; when it says true, the computation ends with [`Status::Aborted`].
+///
+/// # Safety
+/// `work` is valid for `work_size` bytes and used by nobody else meanwhile. The data of all nodes and of their sources is
+/// where their fields say, and nobody else writes it.
+pub unsafe fn compute(
+    nodes: &[Tensor],
+    n_threads: usize,
+    work: *mut u8,
+    work_size: usize,
+    abort: Option<&(dyn Fn() -> bool + Sync)>,
+) -> Status {
+    let skip = work.align_offset(ALIGN);
+    let (work, work_size) = match work_size.checked_sub(skip) {
+        Some(left) if !work.is_null() => (work.wrapping_add(skip), left),
+        _ => (std::ptr::null_mut(), 0),
+    };
+    let team = Team {
+        nodes,
+        program: Published(UnsafeCell::new(PROGRAM.take())),
+        work,
+        work_size,
+        abort,
+        counters: Default::default(),
+        status: UnsafeCell::new(Status::Success),
+    };
+    let outcome = compute_on(n_threads.max(1), &|ith, nth, barrier| {
+        team.work(ith, nth, barrier)
+    });
+    let Team {
+        program, status, ..
+    } = team;
+    PROGRAM.set(program.0.into_inner());
+    match outcome {
+        Ok(()) => status.into_inner(),
+        Err(what) => {
+            crate::log_error!("cpu: computing the graph failed: {what}");
+            Status::Failed
+        }
+    }
+}
+
+/// A graph and the state its workers share.
+struct Team<'a> {
+    nodes: &'a [Tensor],
+    program: Published,
+    work: *mut u8,
+    work_size: usize,
+    abort: Option<&'a (dyn Fn() -> bool + Sync)>,
+    counters: [Padded<AtomicUsize>; MAX_SHARED],
+    /// Written by worker 0 only, read when all have returned.
+    status: UnsafeCell<Status>,
+}
+// SAFETY: see `Published` and `status`; the work buffer is only handed on.
+unsafe impl Sync for Team<'_> {}
+
+impl Team<'_> {
+    /// What each worker does.
+    fn work(&self, ith: usize, nth: usize, barrier: &Barrier) {
+        if ith == 0 {
+            // SAFETY: the others read after the barrier below.
+            let program = unsafe { &mut *self.program.0.get() };
+            if let Err(what) = program.prepare(self.nodes, nth, self.work_size) {
+                crate::log_error!("cpu: {what}");
+                return self.end(Status::Failed, barrier);
+            }
+        }
+        if !barrier.wait(|| ()) {
+            return;
+        }
+        // SAFETY: nobody writes it any more.
+        let steps = unsafe { &(*self.program.0.get()).steps };
+        let wait = || barrier.meet();
+        let mut slot = 0;
+        for step in steps {
+            if step.fence {
+                let used = std::mem::take(&mut slot);
+                let last = || {
+                    for counter in &self.counters[..used] {
+                        counter.0.store(0, Ordering::Relaxed);
+                    }
+                };
+                if !barrier.wait(last) {
+                    return;
+                }
+            }
+            if ith == 0 && self.abort.is_some_and(|abort| abort()) {
+                return self.end(Status::Aborted, barrier);
+            }
+            let work = self.work.wrapping_add(step.work);
+            if !step.alone {
+                let counter = &self.counters[slot].0;
+                slot += 1;
+                let task = Task {
+                    ith,
+                    nth,
+                    work,
+                    work_size: step.work_size,
+                    counter,
+                    wait: &wait,
+                };
+                (step.run)(&task, step.node);
+            } else if ith == 0 {
+                let task = Task {
+                    ith: 0,
+                    nth: 1,
+                    work,
+                    work_size: step.work_size,
+                    counter: &AtomicUsize::new(0),
+                    wait: &|| (),
+                };
+                (step.run)(&task, step.node);
+            }
+        }
+    }
+
+    /// Worker 0 ends the computation early.
+    fn end(&self, status: Status, barrier: &Barrier) {
+        // SAFETY: worker 0 is the only writer, and it is read when all have returned.
+        unsafe { *self.status.get() = status };
+        barrier.stop();
+    }
+}
