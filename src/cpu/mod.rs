@@ -2,6 +2,7 @@
 
 mod exec;
 mod ops;
+pub mod simd;
 pub mod task;
 mod threads;
 

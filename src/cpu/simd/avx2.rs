@@ -1,0 +1,226 @@
+//! 256-bit vectors: AVX2, FMA and F16C; with `VNNI` in the AVX-512VL encoding.
+
+use std::arch::x86_64::*;
+
+use half::{bf16, f16};
+
+use super::Simd;
+
+/// 256-bit vectors.
+#[derive(Clone, Copy)]
+pub struct Ymm<const VNNI: bool>(());
+
+impl<const VNNI: bool> Ymm<VNNI> {
+    /// # Safety
+    /// The CPU has AVX2, FMA and F16C, with `VNNI` also AVX-512VL and AVX-512VNNI.
+    #[inline(always)]
+    pub unsafe fn new() -> Self {
+        Ymm(())
+    }
+}
+
+/// Methods that are some intrinsics.
+macro_rules! ops {
+    ($token:ident; $( fn $name:ident($($a:ident: $t:ty),*) -> $r:ty = $e:expr; )*) => { $(
+        #[inline(always)]
+        fn $name(self, $($a: $t),*) -> $r {
+            let $token = self;
+            let _ = $token;
+            // SAFETY: the token proves that the CPU has the instructions.
+            unsafe { $e }
+        }
+    )* };
+}
+
+/// Methods through pointers that are some intrinsics.
+macro_rules! mem_ops {
+    ($( fn $name:ident($($a:ident: $t:ty),*) $(-> $r:ty)? = $e:expr; )*) => { $(
+        #[inline(always)]
+        unsafe fn $name(self, $($a: $t),*) $(-> $r)? {
+            // SAFETY: the token proves that the CPU has the instructions; the caller promised the memory.
+            unsafe { $e }
+        }
+    )* };
+}
+
+/// The first `n` lanes.
+#[inline(always)]
+fn part_mask(n: usize) -> __m256i {
+    static ONES_THEN_ZEROS: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+    // SAFETY: the offset is 0..=8, so eight values follow it; callers have AVX.
+    unsafe { _mm256_loadu_si256(ONES_THEN_ZEROS.as_ptr().add(8 - n.min(8)).cast()) }
+}
+
+impl<const VNNI: bool> Simd for Ymm<VNNI> {
+    const N: usize = 8;
+    const VNNI: bool = VNNI;
+    type F = __m256;
+    type I = __m256i;
+    type M = __m256;
+    type Half = Self;
+
+    #[inline(always)]
+    fn half(self) -> Self {
+        self
+    }
+
+    mem_ops! {
+        fn load(p: *const f32) -> __m256 = _mm256_loadu_ps(p);
+        fn load_part(p: *const f32, n: usize) -> __m256 = _mm256_maskload_ps(p, part_mask(n));
+        fn store(p: *mut f32, v: __m256) = _mm256_storeu_ps(p, v);
+        fn store_part(p: *mut f32, v: __m256, n: usize) = _mm256_maskstore_ps(p, part_mask(n), v);
+        fn load_f16(p: *const f16) -> __m256 = _mm256_cvtph_ps(_mm_loadu_si128(p.cast()));
+        fn store_f16(p: *mut f16, v: __m256) =
+            _mm_storeu_si128(p.cast(), _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(v));
+        fn load_bf16(p: *const bf16) -> __m256 = _mm256_castsi256_ps(_mm256_slli_epi32::<16>(
+            _mm256_cvtepu16_epi32(_mm_loadu_si128(p.cast()))
+        ));
+        fn store_bf16(p: *mut bf16, v: __m256) = {
+            let bits = _mm256_castps_si256(v);
+            let odd = _mm256_and_si256(_mm256_srli_epi32::<16>(bits), _mm256_set1_epi32(1));
+            let up = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
+            let quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x40_0000));
+            let nan = _mm256_cmp_ps::<_CMP_UNORD_Q>(v, v);
+            let r = _mm256_blendv_ps(_mm256_castsi256_ps(up), _mm256_castsi256_ps(quiet), nan);
+            let r = _mm256_srli_epi32::<16>(_mm256_castps_si256(r));
+            let r = _mm_packus_epi32(_mm256_castsi256_si128(r), _mm256_extracti128_si256::<1>(r));
+            _mm_storeu_si128(p.cast(), r)
+        };
+        fn load_int(p: *const u8) -> __m256i = _mm256_loadu_si256(p.cast());
+        fn store_int(p: *mut u8, v: __m256i) = _mm256_storeu_si256(p.cast(), v);
+        fn load_128(p: *const u8) -> __m256i = _mm256_broadcastsi128_si256(_mm_loadu_si128(p.cast()));
+        fn load_i8(p: *const i8) -> __m256i = _mm256_cvtepi8_epi32(_mm_loadl_epi64(p.cast()));
+        fn load_u8(p: *const u8) -> __m256i = _mm256_cvtepu8_epi32(_mm_loadl_epi64(p.cast()));
+        fn store_i8(p: *mut i8, v: __m256i) = {
+            let w = _mm_packs_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256::<1>(v));
+            _mm_storel_epi64(p.cast(), _mm_packs_epi16(w, w))
+        };
+    }
+
+    ops! {
+        s;
+        fn splat(x: f32) -> __m256 = _mm256_set1_ps(x);
+        fn add(a: __m256, b: __m256) -> __m256 = _mm256_add_ps(a, b);
+        fn sub(a: __m256, b: __m256) -> __m256 = _mm256_sub_ps(a, b);
+        fn mul(a: __m256, b: __m256) -> __m256 = _mm256_mul_ps(a, b);
+        fn div(a: __m256, b: __m256) -> __m256 = _mm256_div_ps(a, b);
+        fn fma(a: __m256, b: __m256, c: __m256) -> __m256 = _mm256_fmadd_ps(a, b, c);
+        fn fnma(a: __m256, b: __m256, c: __m256) -> __m256 = _mm256_fnmadd_ps(a, b, c);
+        fn max(a: __m256, b: __m256) -> __m256 = _mm256_max_ps(a, b);
+        fn min(a: __m256, b: __m256) -> __m256 = _mm256_min_ps(a, b);
+        fn sqrt(a: __m256) -> __m256 = _mm256_sqrt_ps(a);
+        fn round(a: __m256) -> __m256 =
+            _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a);
+        fn sum(a: __m256) -> f32 = {
+            let h = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps::<1>(a));
+            let h = _mm_add_ps(h, _mm_movehl_ps(h, h));
+            _mm_cvtss_f32(_mm_add_ss(h, _mm_movehdup_ps(h)))
+        };
+        fn max_of(a: __m256) -> f32 = {
+            let h = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps::<1>(a));
+            let h = _mm_max_ps(h, _mm_movehl_ps(h, h));
+            _mm_cvtss_f32(_mm_max_ss(h, _mm_movehdup_ps(h)))
+        };
+        fn lt(a: __m256, b: __m256) -> __m256 = _mm256_cmp_ps::<_CMP_LT_OQ>(a, b);
+        fn select(m: __m256, a: __m256, b: __m256) -> __m256 = _mm256_blendv_ps(b, a, m);
+        fn splat_i32(x: i32) -> __m256i = _mm256_set1_epi32(x);
+        fn splat_i8(x: i8) -> __m256i = _mm256_set1_epi8(x);
+        fn add_i32(a: __m256i, b: __m256i) -> __m256i = _mm256_add_epi32(a, b);
+        fn sub_i32(a: __m256i, b: __m256i) -> __m256i = _mm256_sub_epi32(a, b);
+        fn mul_i32(a: __m256i, b: __m256i) -> __m256i = _mm256_mullo_epi32(a, b);
+        fn sum_i32(a: __m256i) -> i32 = {
+            let h = _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256::<1>(a));
+            let h = _mm_add_epi32(h, _mm_unpackhi_epi64(h, h));
+            _mm_cvtsi128_si32(_mm_add_epi32(h, _mm_shuffle_epi32::<0b01>(h)))
+        };
+        fn and(a: __m256i, b: __m256i) -> __m256i = _mm256_and_si256(a, b);
+        fn or(a: __m256i, b: __m256i) -> __m256i = _mm256_or_si256(a, b);
+        fn xor(a: __m256i, b: __m256i) -> __m256i = _mm256_xor_si256(a, b);
+        fn add_i8(a: __m256i, b: __m256i) -> __m256i = _mm256_add_epi8(a, b);
+        fn sub_i8(a: __m256i, b: __m256i) -> __m256i = _mm256_sub_epi8(a, b);
+        fn eq_i8(a: __m256i, b: __m256i) -> __m256i = _mm256_cmpeq_epi8(a, b);
+        fn lookup16(table: __m256i, idx: __m256i) -> __m256i = _mm256_shuffle_epi8(table, idx);
+        fn dot(acc: __m256i, u: __m256i, a: __m256i) -> __m256i = if VNNI {
+            _mm256_dpbusd_epi32(acc, u, a)
+        } else {
+            let pairs = _mm256_maddubs_epi16(u, a);
+            _mm256_add_epi32(acc, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
+        };
+        fn dot_signed(acc: __m256i, w: __m256i, a: __m256i) -> __m256i =
+            s.dot(acc, _mm256_abs_epi8(w), _mm256_sign_epi8(a, w));
+        fn cast_i(a: __m256) -> __m256i = _mm256_castps_si256(a);
+        fn cast_f(a: __m256i) -> __m256 = _mm256_castsi256_ps(a);
+        fn to_i32(a: __m256) -> __m256i = _mm256_cvtps_epi32(a);
+        fn to_f32(a: __m256i) -> __m256 = _mm256_cvtepi32_ps(a);
+
+    }
+
+    // The intrinsics take the count as i32, which a const parameter of type u32 cannot be turned into on stable Rust.
+    #[inline(always)]
+    fn shl_i32<const BITS: u32>(self, a: __m256i) -> __m256i {
+        // SAFETY: the token proves that the CPU has the instructions.
+        unsafe { _mm256_sll_epi32(a, _mm_cvtsi32_si128(BITS as i32)) }
+    }
+    #[inline(always)]
+    fn shr_i32<const BITS: u32>(self, a: __m256i) -> __m256i {
+        // SAFETY: the token proves that the CPU has the instructions.
+        unsafe { _mm256_srl_epi32(a, _mm_cvtsi32_si128(BITS as i32)) }
+    }
+    #[inline(always)]
+    fn shl_i16<const BITS: u32>(self, a: __m256i) -> __m256i {
+        // SAFETY: the token proves that the CPU has the instructions.
+        unsafe { _mm256_sll_epi16(a, _mm_cvtsi32_si128(BITS as i32)) }
+    }
+    #[inline(always)]
+    fn shr_i16<const BITS: u32>(self, a: __m256i) -> __m256i {
+        // SAFETY: the token proves that the CPU has the instructions.
+        unsafe { _mm256_srl_epi16(a, _mm_cvtsi32_si128(BITS as i32)) }
+    }
+
+    #[inline(always)]
+    fn join(self, lo: __m256i, _hi: __m256i) -> __m256i {
+        lo
+    }
+    #[inline(always)]
+    fn prefetch(self, p: *const u8) {
+        // SAFETY: a prefetch of any address is allowed.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+    }
+
+    #[inline(always)]
+    fn transpose8(self, m: [__m256i; 8]) -> [__m256i; 8] {
+        // SAFETY: the token proves that the CPU has the instructions.
+        unsafe {
+            let a = [
+                _mm256_unpacklo_epi32(m[0], m[1]),
+                _mm256_unpackhi_epi32(m[0], m[1]),
+                _mm256_unpacklo_epi32(m[2], m[3]),
+                _mm256_unpackhi_epi32(m[2], m[3]),
+                _mm256_unpacklo_epi32(m[4], m[5]),
+                _mm256_unpackhi_epi32(m[4], m[5]),
+                _mm256_unpacklo_epi32(m[6], m[7]),
+                _mm256_unpackhi_epi32(m[6], m[7]),
+            ];
+            let b = [
+                _mm256_unpacklo_epi64(a[0], a[2]),
+                _mm256_unpackhi_epi64(a[0], a[2]),
+                _mm256_unpacklo_epi64(a[1], a[3]),
+                _mm256_unpackhi_epi64(a[1], a[3]),
+                _mm256_unpacklo_epi64(a[4], a[6]),
+                _mm256_unpackhi_epi64(a[4], a[6]),
+                _mm256_unpacklo_epi64(a[5], a[7]),
+                _mm256_unpackhi_epi64(a[5], a[7]),
+            ];
+            [
+                _mm256_permute2x128_si256::<0x20>(b[0], b[4]),
+                _mm256_permute2x128_si256::<0x20>(b[1], b[5]),
+                _mm256_permute2x128_si256::<0x20>(b[2], b[6]),
+                _mm256_permute2x128_si256::<0x20>(b[3], b[7]),
+                _mm256_permute2x128_si256::<0x31>(b[0], b[4]),
+                _mm256_permute2x128_si256::<0x31>(b[1], b[5]),
+                _mm256_permute2x128_si256::<0x31>(b[2], b[6]),
+                _mm256_permute2x128_si256::<0x31>(b[3], b[7]),
+            ]
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! 512-bit vectors: AVX-512 F, BW, DQ, VL; with `VNNI` also VNNI and VBMI.
+
+use std::arch::x86_64::*;
+
+use half::{bf16, f16};
+
+use super::{Simd, Ymm};
+
+/// 512-bit vectors.
+#[derive(Clone, Copy)]
+pub struct Zmm<const VNNI: bool>(());
+
+impl<const VNNI: bool> Zmm<VNNI> {
+    /// # Safety
+    /// The CPU has AVX-512 F, BW, DQ and VL and what `Ymm` needs, with `VNNI` also AVX-512 VNNI and VBMI.
+    #[inline(always)]
+    pub unsafe fn new() -> Self {
+        Zmm(())
+    }
+}
+
+/// Methods that are some intrinsics.
+macro_rules! ops {
+    ($token:ident; $( fn $name:ident($($a:ident: $t:ty),*) -> $r:ty = $e:expr; )*) => { $(
+        #[inline(always)]
+        fn $name(self, $($a: $t),*) -> $r {
+            let $token = self;
+            let _ = $token;
+            // SAFETY: the token proves that the CPU has the instructions.
+            unsafe { $e }
+        }
+    )* };
+}
+
+/// Methods through pointers that are some intrinsics.
+macro_rules! mem_ops {
+    ($( fn $name:ident($($a:ident: $t:ty),*) $(-> $r:ty)? = $e:expr; )*) => { $(
+        #[inline(always)]
+        unsafe fn $name(self, $($a: $t),*) $(-> $r)? {
+            // SAFETY: the token proves that the CPU has the instructions; the caller promised the memory.
+            unsafe { $e }
+        }
+    )* };
+}
+
+/// The first `n` lanes.
+#[inline(always)]
+fn part_mask(n: usize) -> __mmask16 {
+    if n >= 16 { !0 } else { (1 << n) - 1 }
+}
+
+impl<const VNNI: bool> Simd for Zmm<VNNI> {
+    const N: usize = 16;
+    const VNNI: bool = VNNI;
+    type F = __m512;
+    type I = __m512i;
+    type M = __mmask16;
+    type Half = Ymm<VNNI>;
+
+    #[inline(always)]
+    fn half(self) -> Ymm<VNNI> {
+        // SAFETY: this token's instructions include the half's.
+        unsafe { Ymm::new() }
+    }
+
+    mem_ops! {
+        fn load(p: *const f32) -> __m512 = _mm512_loadu_ps(p);
+        fn load_part(p: *const f32, n: usize) -> __m512 = _mm512_maskz_loadu_ps(part_mask(n), p);
+        fn store(p: *mut f32, v: __m512) = _mm512_storeu_ps(p, v);
+        fn store_part(p: *mut f32, v: __m512, n: usize) = _mm512_mask_storeu_ps(p, part_mask(n), v);
+        fn load_f16(p: *const f16) -> __m512 = _mm512_cvtph_ps(_mm256_loadu_si256(p.cast()));
+        fn store_f16(p: *mut f16, v: __m512) =
+            _mm256_storeu_si256(p.cast(), _mm512_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(v));
+        fn load_bf16(p: *const bf16) -> __m512 = _mm512_castsi512_ps(_mm512_slli_epi32::<16>(
+            _mm512_cvtepu16_epi32(_mm256_loadu_si256(p.cast()))
+        ));
+        fn store_bf16(p: *mut bf16, v: __m512) = {
+            let bits = _mm512_castps_si512(v);
+            let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
+            let up = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+            let quiet = _mm512_or_si512(bits, _mm512_set1_epi32(0x40_0000));
+            let nan = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(v, v);
+            let r = _mm512_srli_epi32::<16>(_mm512_mask_blend_epi32(nan, up, quiet));
+            _mm256_storeu_si256(p.cast(), _mm512_cvtepi32_epi16(r))
+        };
+        fn load_int(p: *const u8) -> __m512i = _mm512_loadu_si512(p.cast());
+        fn store_int(p: *mut u8, v: __m512i) = _mm512_storeu_si512(p.cast(), v);
+        fn load_128(p: *const u8) -> __m512i = _mm512_broadcast_i32x4(_mm_loadu_si128(p.cast()));
+        fn load_i8(p: *const i8) -> __m512i = _mm512_cvtepi8_epi32(_mm_loadu_si128(p.cast()));
+        fn load_u8(p: *const u8) -> __m512i = _mm512_cvtepu8_epi32(_mm_loadu_si128(p.cast()));
+        fn store_i8(p: *mut i8, v: __m512i) = _mm_storeu_si128(p.cast(), _mm512_cvtsepi32_epi8(v));
+    }
+
+    ops! {
+        s;
+        fn splat(x: f32) -> __m512 = _mm512_set1_ps(x);
+        fn add(a: __m512, b: __m512) -> __m512 = _mm512_add_ps(a, b);
+        fn sub(a: __m512, b: __m512) -> __m512 = _mm512_sub_ps(a, b);
+        fn mul(a: __m512, b: __m512) -> __m512 = _mm512_mul_ps(a, b);
+        fn div(a: __m512, b: __m512) -> __m512 = _mm512_div_ps(a, b);
+        fn fma(a: __m512, b: __m512, c: __m512) -> __m512 = _mm512_fmadd_ps(a, b, c);
+        fn fnma(a: __m512, b: __m512, c: __m512) -> __m512 = _mm512_fnmadd_ps(a, b, c);
+        fn max(a: __m512, b: __m512) -> __m512 = _mm512_max_ps(a, b);
+        fn min(a: __m512, b: __m512) -> __m512 = _mm512_min_ps(a, b);
+        fn sqrt(a: __m512) -> __m512 = _mm512_sqrt_ps(a);
+        fn round(a: __m512) -> __m512 = _mm512_roundscale_ps::<0>(a);
+        fn sum(a: __m512) -> f32 =
+            s.half().sum(_mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps::<1>(a)));
+        fn max_of(a: __m512) -> f32 =
+            s.half().max_of(_mm256_max_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps::<1>(a)));
+        fn lt(a: __m512, b: __m512) -> __mmask16 = _mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, b);
+        fn select(m: __mmask16, a: __m512, b: __m512) -> __m512 = _mm512_mask_blend_ps(m, b, a);
+        fn splat_i32(x: i32) -> __m512i = _mm512_set1_epi32(x);
+        fn splat_i8(x: i8) -> __m512i = _mm512_set1_epi8(x);
+        fn add_i32(a: __m512i, b: __m512i) -> __m512i = _mm512_add_epi32(a, b);
+        fn sub_i32(a: __m512i, b: __m512i) -> __m512i = _mm512_sub_epi32(a, b);
+        fn mul_i32(a: __m512i, b: __m512i) -> __m512i = _mm512_mullo_epi32(a, b);
+        fn sum_i32(a: __m512i) -> i32 = s.half().sum_i32(_mm256_add_epi32(
+            _mm512_castsi512_si256(a),
+            _mm512_extracti64x4_epi64::<1>(a)
+        ));
+        fn and(a: __m512i, b: __m512i) -> __m512i = _mm512_and_si512(a, b);
+        fn or(a: __m512i, b: __m512i) -> __m512i = _mm512_or_si512(a, b);
+        fn xor(a: __m512i, b: __m512i) -> __m512i = _mm512_xor_si512(a, b);
+        fn add_i8(a: __m512i, b: __m512i) -> __m512i = _mm512_add_epi8(a, b);
+        fn sub_i8(a: __m512i, b: __m512i) -> __m512i = _mm512_sub_epi8(a, b);
+        fn eq_i8(a: __m512i, b: __m512i) -> __m512i = _mm512_movm_epi8(_mm512_cmpeq_epi8_mask(a, b));
+        fn lookup16(table: __m512i, idx: __m512i) -> __m512i = _mm512_shuffle_epi8(table, idx);
+        fn dot(acc: __m512i, u: __m512i, a: __m512i) -> __m512i = if VNNI {
+            _mm512_dpbusd_epi32(acc, u, a)
+        } else {
+            let pairs = _mm512_maddubs_epi16(u, a);
+            _mm512_add_epi32(acc, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)))
+        };
+        fn dot_signed(acc: __m512i, w: __m512i, a: __m512i) -> __m512i = {
+            let negative = _mm512_movepi8_mask(w);
+            let a = _mm512_mask_sub_epi8(a, negative, _mm512_setzero_si512(), a);
+            s.dot(acc, _mm512_abs_epi8(w), a)
+        };
+        fn cast_i(a: __m512) -> __m512i = _mm512_castps_si512(a);
+        fn cast_f(a: __m512i) -> __m512 = _mm512_castsi512_ps(a);
+        fn to_i32(a: __m512) -> __m512i = _mm512_cvtps_epi32(a);
+        fn to_f32(a: __m512i) -> __m512 = _mm512_cvtepi32_ps(a);
+        fn join(lo: __m256i, hi: __m256i) -> __m512i =
+            _mm512_inserti64x4::<1>(_mm512_castsi256_si512(lo), hi);
+
+    }
+
+    #[inline(always)]
+    fn shl_i32<const BITS: u32>(self, a: __m512i) -> __m512i {
+        // SAFETY: the token proves that the CPU has the instructions.
+        unsafe { _mm512_slli_epi32::<BITS>(a) }
+    }
+    #[inline(always)]
+    fn shr_i32<const BITS: u32>(self, a: __m512i) -> __m512i {
+        // SAFETY: the token proves that the CPU has the instructions.
+        unsafe { _mm512_srli_epi32::<BITS>(a) }
+    }
+    #[inline(always)]
+    fn shl_i16<const BITS: u32>(self, a: __m512i) -> __m512i {
+        // SAFETY: the token proves that the CPU has the instructions.
+        unsafe { _mm512_slli_epi16::<BITS>(a) }
+    }
+    #[inline(always)]
+    fn shr_i16<const BITS: u32>(self, a: __m512i) -> __m512i {
+        // SAFETY: the token proves that the CPU has the instructions.
+        unsafe { _mm512_srli_epi16::<BITS>(a) }
+    }
+
+    #[inline(always)]
+    fn prefetch(self, p: *const u8) {
+        // SAFETY: a prefetch of any address is allowed.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+    }
+
+    #[inline(always)]
+    fn transpose8(self, m: [__m512i; 8]) -> [__m512i; 8] {
+        // SAFETY: the token proves that the CPU has the instructions.
+        unsafe {
+            let a = [
+                _mm512_unpacklo_epi32(m[0], m[1]),
+                _mm512_unpackhi_epi32(m[0], m[1]),
+                _mm512_unpacklo_epi32(m[2], m[3]),
+                _mm512_unpackhi_epi32(m[2], m[3]),
+                _mm512_unpacklo_epi32(m[4], m[5]),
+                _mm512_unpackhi_epi32(m[4], m[5]),
+                _mm512_unpacklo_epi32(m[6], m[7]),
+                _mm512_unpackhi_epi32(m[6], m[7]),
+            ];
+            let b = [
+                _mm512_unpacklo_epi64(a[0], a[2]),
+                _mm512_unpackhi_epi64(a[0], a[2]),
+                _mm512_unpacklo_epi64(a[1], a[3]),
+                _mm512_unpackhi_epi64(a[1], a[3]),
+                _mm512_unpacklo_epi64(a[4], a[6]),
+                _mm512_unpackhi_epi64(a[4], a[6]),
+                _mm512_unpacklo_epi64(a[5], a[7]),
+                _mm512_unpackhi_epi64(a[5], a[7]),
+            ];
+            // 128-bit lanes 0 and 2 of both, or lanes 1 and 3 of both, so that halves stay halves.
+            let even = _mm512_set_epi64(13, 12, 5, 4, 9, 8, 1, 0);
+            let odd = _mm512_set_epi64(15, 14, 7, 6, 11, 10, 3, 2);
+            [
+                _mm512_permutex2var_epi64(b[0], even, b[4]),
+                _mm512_permutex2var_epi64(b[1], even, b[5]),
+                _mm512_permutex2var_epi64(b[2], even, b[6]),
+                _mm512_permutex2var_epi64(b[3], even, b[7]),
+                _mm512_permutex2var_epi64(b[0], odd, b[4]),
+                _mm512_permutex2var_epi64(b[1], odd, b[5]),
+                _mm512_permutex2var_epi64(b[2], odd, b[6]),
+                _mm512_permutex2var_epi64(b[3], odd, b[7]),
+            ]
+        }
+    }
+}

@@ -1,0 +1,471 @@
+//! Vector instructions: the levels of CPUs we know, the trait [`Simd`] over which kernels are written once, and
+//! [`kernels!`](crate::kernels), which compiles a kernel for every level and collects the results in one table per level.
+//! No kernel lives here: matmul, attention and the operators have their own.
+//!
+//! A kernel is an `#[inline(always)]` function, generic over `S: Simd`, whose first argument is the *token* `s: S`.
+//! Having a token proves that the CPU has the level's instructions; so arithmetic on vectors is safe, and only loads
+//! and stores through pointers are not. Everything a kernel calls must be `#[inline(always)]` too (no closures, no `map`),
+//! or it would be compiled without the vector instructions.
+//!
+//! ```
+//! use ikrs::cpu::simd::Simd;
+//!
+//! ikrs::kernels! {
+//!     /// Kernels on rows.
+//!     pub struct Rows {
+//!         /// Sum of the products of `n` pairs.
+//!         fn dot(n: usize, a: *const f32, b: *const f32) -> f32 = dot_generic;
+//!     }
+//! }
+//!
+//! /// # Safety
+//! /// `a` and `b` point to `n` values.
+//! #[inline(always)]
+//! unsafe fn dot_generic<S: Simd>(s: S, n: usize, a: *const f32, b: *const f32) -> f32 {
+//!     let mut sum = s.zero();
+//!     let mut i = 0;
+//!     while i < n {
+//!         let part = (n - i).min(S::N);
+//!         // SAFETY: `part` values from `i` on are inside both rows.
+//!         let (x, y) = unsafe { (s.load_part(a.add(i), part), s.load_part(b.add(i), part)) };
+//!         sum = s.fma(x, y, sum);
+//!         i += S::N;
+//!     }
+//!     s.sum(sum)
+//! }
+//!
+//! let row = [1.0f32; 21];
+//! // SAFETY: both rows have 21 values.
+//! let d = unsafe { Rows::get().dot(21, row.as_ptr(), row.as_ptr()) };
+//! assert_eq!(d, 21.0);
+//! ```
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod scalar;
+#[cfg(test)]
+mod tests;
+
+use std::sync::OnceLock;
+
+use half::{bf16, f16};
+
+#[cfg(target_arch = "x86_64")]
+pub use avx2::Ymm;
+#[cfg(target_arch = "x86_64")]
+pub use avx512::Zmm;
+pub use scalar::Scalar;
+
+/// What instructions a kernel is compiled for; each level includes the ones before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Level {
+    /// Plain Rust, for any CPU.
+    Scalar = 0,
+    /// AVX2, FMA, F16C: 256 bits.
+    X86_64V3 = 1,
+    /// AVX-512 F, BW, DQ, VL: 512 bits.
+    Avx512 = 2,
+    /// AVX-512 with VNNI and VBMI.
+    Avx512Vnni = 3,
+}
+
+impl Level {
+    pub const ALL: [Level; 4] = [
+        Level::Scalar,
+        Level::X86_64V3,
+        Level::Avx512,
+        Level::Avx512Vnni,
+    ];
+
+    /// The name that `IKRS_CPU` takes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Level::Scalar => "scalar",
+            Level::X86_64V3 => "x86_64_v3",
+            Level::Avx512 => "avx512",
+            Level::Avx512Vnni => "avx512_vnni",
+        }
+    }
+
+    /// Whether this CPU has the level's instructions.
+    pub fn supported(self) -> bool {
+        self <= supported()
+    }
+}
+
+/// The highest level this CPU has.
+pub fn supported() -> Level {
+    static LEVEL: OnceLock<Level> = OnceLock::new();
+    *LEVEL.get_or_init(detect)
+}
+
+#[cfg(target_arch = "x86_64")]
+fn detect() -> Level {
+    macro_rules! has {
+        ($($f:tt),+) => { $(std::is_x86_feature_detected!($f))&&+ };
+    }
+    if !has!(
+        "avx", "avx2", "fma", "f16c", "bmi1", "bmi2", "lzcnt", "popcnt"
+    ) {
+        Level::Scalar
+    } else if !has!("avx512f", "avx512bw", "avx512dq", "avx512vl") {
+        Level::X86_64V3
+    } else if !has!("avx512vnni", "avx512vbmi") {
+        Level::Avx512
+    } else {
+        Level::Avx512Vnni
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn detect() -> Level {
+    Level::Scalar
+}
+
+/// The level in use: the CPU's, or a lower one that the environment variable `IKRS_CPU` names. Chosen once.
+pub fn level() -> Level {
+    static LEVEL: OnceLock<Level> = OnceLock::new();
+    *LEVEL.get_or_init(|| {
+        let Some(name) = std::env::var_os("IKRS_CPU") else {
+            return supported();
+        };
+        match Level::ALL.into_iter().find(|l| name == l.name()) {
+            Some(l) if l.supported() => l,
+            Some(l) => {
+                crate::log_warn!("IKRS_CPU={}: not on this CPU", l.name());
+                supported()
+            }
+            None => {
+                crate::log_warn!(
+                    "IKRS_CPU={}: unknown, not one of scalar, x86_64_v3, avx512, avx512_vnni",
+                    name.to_string_lossy()
+                );
+                supported()
+            }
+        }
+    })
+}
+
+/// Vectors of one level. The value is a token: it can only be made (unsafely) where the instructions are known to be there.
+///
+/// `F` holds `N` f32; `I` is as wide and holds `N` i32, `2N` 16-bit or `4N` 8-bit integers, as the operation says.
+/// Operations on 128-bit lanes are named so. Every operation gives the same bits at every level, except that `fma` may be
+/// two roundings at the scalar level, and that `sum` adds in an order that depends on `N`.
+pub trait Simd: Copy + Send + Sync + 'static {
+    /// f32 values per vector: 8 or 16.
+    const N: usize;
+    /// 256-bit halves per vector: 1 or 2.
+    const HALVES: usize = Self::N / 8;
+    /// Whether [`Simd::dot`] is one instruction.
+    const VNNI: bool;
+
+    type F: Copy;
+    type I: Copy;
+    /// One truth value per f32 lane.
+    type M: Copy;
+    /// The same instructions on 256 bits.
+    type Half: Simd<Half = Self::Half>;
+
+    fn half(self) -> Self::Half;
+
+    // f32
+
+    fn splat(self, x: f32) -> Self::F;
+    /// # Safety
+    /// `p` points to `N` readable values, at any alignment.
+    unsafe fn load(self, p: *const f32) -> Self::F;
+    /// The first `n.min(N)` values, then zeros.
+    /// # Safety
+    /// `p` points to `n.min(N)` readable values.
+    unsafe fn load_part(self, p: *const f32, n: usize) -> Self::F;
+    /// # Safety
+    /// `p` points to `N` writable values, at any alignment.
+    unsafe fn store(self, p: *mut f32, v: Self::F);
+    /// Stores the first `n.min(N)` values.
+    /// # Safety
+    /// `p` points to `n.min(N)` writable values.
+    unsafe fn store_part(self, p: *mut f32, v: Self::F, n: usize);
+    /// # Safety
+    /// `p` points to `N` readable values.
+    unsafe fn load_f16(self, p: *const f16) -> Self::F;
+    /// Rounds to nearest even.
+    /// # Safety
+    /// `p` points to `N` writable values.
+    unsafe fn store_f16(self, p: *mut f16, v: Self::F);
+    /// # Safety
+    /// `p` points to `N` readable values.
+    unsafe fn load_bf16(self, p: *const bf16) -> Self::F;
+    /// Rounds to nearest even; a NaN stays one.
+    /// # Safety
+    /// `p` points to `N` writable values.
+    unsafe fn store_bf16(self, p: *mut bf16, v: Self::F);
+
+    fn add(self, a: Self::F, b: Self::F) -> Self::F;
+    fn sub(self, a: Self::F, b: Self::F) -> Self::F;
+    fn mul(self, a: Self::F, b: Self::F) -> Self::F;
+    fn div(self, a: Self::F, b: Self::F) -> Self::F;
+    /// `a * b + c`
+    fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
+    /// `c - a * b`
+    fn fnma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
+    /// The greater; `b` if either is a NaN.
+    fn max(self, a: Self::F, b: Self::F) -> Self::F;
+    /// The lesser; `b` if either is a NaN.
+    fn min(self, a: Self::F, b: Self::F) -> Self::F;
+    fn sqrt(self, a: Self::F) -> Self::F;
+    /// To the nearest integer, ties to even.
+    fn round(self, a: Self::F) -> Self::F;
+    fn sum(self, a: Self::F) -> f32;
+    fn max_of(self, a: Self::F) -> f32;
+    /// `a < b`; false for NaN.
+    fn lt(self, a: Self::F, b: Self::F) -> Self::M;
+    /// `m ? a : b`
+    fn select(self, m: Self::M, a: Self::F, b: Self::F) -> Self::F;
+
+    // i32
+
+    fn splat_i32(self, x: i32) -> Self::I;
+    fn splat_i8(self, x: i8) -> Self::I;
+    /// # Safety
+    /// `p` points to `4 N` readable bytes, at any alignment.
+    unsafe fn load_int(self, p: *const u8) -> Self::I;
+    /// # Safety
+    /// `p` points to `4 N` writable bytes, at any alignment.
+    unsafe fn store_int(self, p: *mut u8, v: Self::I);
+    /// The same 16 bytes in every 128-bit lane.
+    /// # Safety
+    /// `p` points to 16 readable bytes.
+    unsafe fn load_128(self, p: *const u8) -> Self::I;
+    /// `N` bytes, each extended with its sign to 32 bits.
+    /// # Safety
+    /// `p` points to `N` readable bytes.
+    unsafe fn load_i8(self, p: *const i8) -> Self::I;
+    /// `N` bytes, each extended with zeros to 32 bits.
+    /// # Safety
+    /// `p` points to `N` readable bytes.
+    unsafe fn load_u8(self, p: *const u8) -> Self::I;
+    /// Stores each 32-bit value as a byte, saturating to -128..=127.
+    /// # Safety
+    /// `p` points to `N` writable bytes.
+    unsafe fn store_i8(self, p: *mut i8, v: Self::I);
+
+    fn add_i32(self, a: Self::I, b: Self::I) -> Self::I;
+    fn sub_i32(self, a: Self::I, b: Self::I) -> Self::I;
+    fn mul_i32(self, a: Self::I, b: Self::I) -> Self::I;
+    fn sum_i32(self, a: Self::I) -> i32;
+    fn shl_i32<const BITS: u32>(self, a: Self::I) -> Self::I;
+    /// Shifts zeros in.
+    fn shr_i32<const BITS: u32>(self, a: Self::I) -> Self::I;
+    /// Shifts 16-bit values left.
+    fn shl_i16<const BITS: u32>(self, a: Self::I) -> Self::I;
+    /// Shifts 16-bit values right, zeros come in.
+    fn shr_i16<const BITS: u32>(self, a: Self::I) -> Self::I;
+    fn and(self, a: Self::I, b: Self::I) -> Self::I;
+    fn or(self, a: Self::I, b: Self::I) -> Self::I;
+    fn xor(self, a: Self::I, b: Self::I) -> Self::I;
+    fn add_i8(self, a: Self::I, b: Self::I) -> Self::I;
+    fn sub_i8(self, a: Self::I, b: Self::I) -> Self::I;
+    /// All ones in the bytes that are equal, zeros in the others.
+    fn eq_i8(self, a: Self::I, b: Self::I) -> Self::I;
+    /// In each 128-bit lane: byte `i` of the result is byte `idx[i] & 15` of `table`'s lane; 0 where `idx[i]` has its top bit set.
+    fn lookup16(self, table: Self::I, idx: Self::I) -> Self::I;
+
+    /// Adds to each i32 of `acc` the four products of its unsigned bytes in `u` and signed bytes in `a`.
+    /// Exact if no `u` is greater than 128 and no `a` is -128; see [`Simd::dot_wide`].
+    fn dot(self, acc: Self::I, u: Self::I, a: Self::I) -> Self::I;
+    /// The same for signed bytes in `w`, of which `a` must not have -128.
+    fn dot_signed(self, acc: Self::I, w: Self::I, a: Self::I) -> Self::I;
+
+    /// Bit pattern of the floats.
+    fn cast_i(self, a: Self::F) -> Self::I;
+    /// Floats of these bit patterns.
+    fn cast_f(self, a: Self::I) -> Self::F;
+    /// To the nearest integer, ties to even; values must fit.
+    fn to_i32(self, a: Self::F) -> Self::I;
+    fn to_f32(self, a: Self::I) -> Self::F;
+
+    /// `lo`, followed by `hi` if a vector has two halves.
+    fn join(self, lo: <Self::Half as Simd>::I, hi: <Self::Half as Simd>::I) -> Self::I;
+    /// In each 256-bit half: takes the eight vectors as the rows of an 8 x 8 matrix of i32 and transposes it.
+    fn transpose8(self, m: [Self::I; 8]) -> [Self::I; 8];
+
+    /// Starts to bring the cache line at `p` near. Any address is allowed.
+    fn prefetch(self, p: *const u8);
+
+    // built from the above
+
+    #[inline(always)]
+    fn zero(self) -> Self::F {
+        self.splat(0.0)
+    }
+    #[inline(always)]
+    fn abs(self, a: Self::F) -> Self::F {
+        self.cast_f(self.and(self.cast_i(a), self.splat_i32(i32::MAX)))
+    }
+    #[inline(always)]
+    fn neg(self, a: Self::F) -> Self::F {
+        self.cast_f(self.xor(self.cast_i(a), self.splat_i32(i32::MIN)))
+    }
+    /// The first `n.min(N)` values, then zeros.
+    /// # Safety
+    /// `p` points to `n.min(N)` readable values.
+    #[inline(always)]
+    unsafe fn load_f16_part(self, p: *const f16, n: usize) -> Self::F {
+        let mut buf = [f16::ZERO; 16];
+        // SAFETY: the caller's promise; the buffer has at least N values.
+        unsafe {
+            std::ptr::copy_nonoverlapping(p, buf.as_mut_ptr(), n.min(Self::N));
+            self.load_f16(buf.as_ptr())
+        }
+    }
+    /// Stores the first `n.min(N)` values.
+    /// # Safety
+    /// `p` points to `n.min(N)` writable values.
+    #[inline(always)]
+    unsafe fn store_f16_part(self, p: *mut f16, v: Self::F, n: usize) {
+        let mut buf = [f16::ZERO; 16];
+        // SAFETY: the caller's promise; the buffer has at least N values.
+        unsafe {
+            self.store_f16(buf.as_mut_ptr(), v);
+            std::ptr::copy_nonoverlapping(buf.as_ptr(), p, n.min(Self::N));
+        }
+    }
+    /// The first `n.min(N)` values, then zeros.
+    /// # Safety
+    /// `p` points to `n.min(N)` readable values.
+    #[inline(always)]
+    unsafe fn load_bf16_part(self, p: *const bf16, n: usize) -> Self::F {
+        let mut buf = [bf16::ZERO; 16];
+        // SAFETY: the caller's promise; the buffer has at least N values.
+        unsafe {
+            std::ptr::copy_nonoverlapping(p, buf.as_mut_ptr(), n.min(Self::N));
+            self.load_bf16(buf.as_ptr())
+        }
+    }
+    /// Stores the first `n.min(N)` values.
+    /// # Safety
+    /// `p` points to `n.min(N)` writable values.
+    #[inline(always)]
+    unsafe fn store_bf16_part(self, p: *mut bf16, v: Self::F, n: usize) {
+        let mut buf = [bf16::ZERO; 16];
+        // SAFETY: the caller's promise; the buffer has at least N values.
+        unsafe {
+            self.store_bf16(buf.as_mut_ptr(), v);
+            std::ptr::copy_nonoverlapping(buf.as_ptr(), p, n.min(Self::N));
+        }
+    }
+
+    /// e^x to about 1 ulp: 0 below -104, infinity above 88.8, NaN stays.
+    #[inline(always)]
+    fn exp(self, x: Self::F) -> Self::F {
+        let x = self.max(self.splat(-104.0), self.min(self.splat(89.0), x));
+        let n = self.round(self.mul(x, self.splat(std::f32::consts::LOG2_E)));
+        // ln 2 in two parts, the first exact when multiplied by n (Cody and Waite).
+        let r = self.fnma(n, self.splat(0.693_359_4), x);
+        let r = self.fnma(n, self.splat(-2.121_944_4e-4), r);
+        // Minimax polynomial of e^r on +-ln2/2 (Cephes expf).
+        let mut p = self.splat(1.987_569_1e-4);
+        p = self.fma(p, r, self.splat(1.398_2e-3));
+        p = self.fma(p, r, self.splat(8.333_452e-3));
+        p = self.fma(p, r, self.splat(4.166_579_6e-2));
+        p = self.fma(p, r, self.splat(1.666_666_5e-1));
+        p = self.fma(p, r, self.splat(5.0e-1));
+        let p = self.add(self.fma(p, self.mul(r, r), r), self.splat(1.0));
+        // 2^n in two factors, since n may lie outside the exponents of normal numbers.
+        let n = self.to_i32(n);
+        let bias = self.splat_i32(127 << 1);
+        let low = self.shr_i32::<1>(self.add_i32(n, bias));
+        let high = self.sub_i32(self.add_i32(n, bias), low);
+        let p = self.mul(p, self.cast_f(self.shl_i32::<23>(low)));
+        self.mul(p, self.cast_f(self.shl_i32::<23>(high)))
+    }
+}
+
+/// Compiles generic kernels for every level and collects them in a table: see the [module](crate::cpu::simd).
+///
+/// `fn name(arguments) -> result = generic;` calls `generic(token, arguments)`, where `generic` is an expression, so that
+/// it may carry further generic arguments (`generic::<_, Q4_0>`). The table has `at(level)`, `get()` for
+/// the level in use, and an unsafe method per kernel, whose contract is the generic function's.
+#[macro_export]
+macro_rules! kernels {
+    (
+        $(#[$meta:meta])*
+        $vis:vis struct $table:ident {
+            $( $(#[$doc:meta])* fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? = $generic:expr; )*
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy)]
+        $vis struct $table {
+            $( $name: unsafe fn($($ty),*) $(-> $ret)?, )*
+        }
+
+        const _: () = {
+            $crate::kernels!(@level scalar, $table, $crate::cpu::simd::Scalar, [],
+                $( $name, [$($arg: $ty),*], [$($ret)?], $generic; )*);
+            #[cfg(target_arch = "x86_64")]
+            $crate::kernels!(@level v3, $table, $crate::cpu::simd::Ymm<false>,
+                ["avx,avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt"],
+                $( $name, [$($arg: $ty),*], [$($ret)?], $generic; )*);
+            #[cfg(target_arch = "x86_64")]
+            $crate::kernels!(@level avx512, $table, $crate::cpu::simd::Zmm<false>,
+                ["avx,avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512dq,avx512vl"],
+                $( $name, [$($arg: $ty),*], [$($ret)?], $generic; )*);
+            #[cfg(target_arch = "x86_64")]
+            $crate::kernels!(@level vnni, $table, $crate::cpu::simd::Zmm<true>,
+                ["avx,avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi"],
+                $( $name, [$($arg: $ty),*], [$($ret)?], $generic; )*);
+
+            #[cfg(target_arch = "x86_64")]
+            static TABLES: [$table; 4] = [scalar::TABLE, v3::TABLE, avx512::TABLE, vnni::TABLE];
+            #[cfg(not(target_arch = "x86_64"))]
+            static TABLES: [$table; 1] = [scalar::TABLE];
+
+            impl $table {
+                /// The kernels of a level, or of the highest the CPU has if that is lower.
+                #[inline]
+                $vis fn at(level: $crate::cpu::simd::Level) -> &'static $table {
+                    &TABLES[level.min($crate::cpu::simd::supported()) as usize]
+                }
+                /// The kernels of the level in use.
+                #[inline]
+                $vis fn get() -> &'static $table {
+                    $table::at($crate::cpu::simd::level())
+                }
+                $(
+                    $(#[$doc])*
+                    ///
+                    /// # Safety
+                    /// As the generic function says.
+                    #[inline(always)]
+                    $vis unsafe fn $name(&self, $($arg: $ty),*) $(-> $ret)? {
+                        // SAFETY: the caller's promise; `at` only hands out tables of levels that the CPU has.
+                        unsafe { (self.$name)($($arg),*) }
+                    }
+                )*
+            }
+        };
+    };
+    (@level $mod:ident, $table:ident, $token:ty, $features:tt,
+        $( $name:ident, [$($arg:ident: $ty:ty),*], [$($ret:ty)?], $generic:expr; )*) => {
+        #[allow(non_camel_case_types)]
+        struct $mod;
+        impl $mod {
+            const TABLE: $table = $table { $( $name: Self::$name, )* };
+            $( $crate::kernels!(@function $features, $token, $name, [$($arg: $ty),*], [$($ret)?], $generic); )*
+        }
+    };
+    (@function [$($features:literal)?], $token:ty, $name:ident, [$($arg:ident: $ty:ty),*], [$($ret:ty)?],
+        $generic:expr) => {
+        $( #[target_feature(enable = $features)] )?
+        unsafe fn $name($($arg: $ty),*) $(-> $ret)? {
+            // SAFETY: only called through the table of this level.
+            let token = unsafe { <$token>::new() };
+            let kernel = $generic;
+            // SAFETY: the caller's promise.
+            unsafe { kernel(token, $($arg),*) }
+        }
+    };
+}

@@ -1,0 +1,303 @@
+//! Vectors as arrays of the size of a 256-bit register, for CPUs of which we know nothing. Also what the other levels are
+//! tested against.
+
+use half::{bf16, f16};
+
+use super::Simd;
+
+/// The level without vector instructions.
+#[derive(Clone, Copy)]
+pub struct Scalar(());
+
+const N: usize = 8;
+
+impl Scalar {
+    /// # Safety
+    /// None needed; unsafe because the other tokens are.
+    #[inline(always)]
+    pub unsafe fn new() -> Scalar {
+        Scalar(())
+    }
+}
+
+#[inline(always)]
+fn bytes(v: [i32; N]) -> [u8; 4 * N] {
+    let mut out = [0; 4 * N];
+    for i in 0..N {
+        let b = v[i].to_le_bytes();
+        out[4 * i..4 * i + 4].copy_from_slice(&b);
+    }
+    out
+}
+
+#[inline(always)]
+fn ints(b: [u8; 4 * N]) -> [i32; N] {
+    let mut out = [0; N];
+    for i in 0..N {
+        out[i] = i32::from_le_bytes([b[4 * i], b[4 * i + 1], b[4 * i + 2], b[4 * i + 3]]);
+    }
+    out
+}
+
+/// Methods that apply an expression to each lane.
+macro_rules! lanes {
+    ($( fn $name:ident($($a:ident),+: $t:ty) -> $r:ty = $e:expr; )*) => { $(
+        #[inline(always)]
+        fn $name(self, $($a: [$t; N]),+) -> [$r; N] {
+            let mut out = [Default::default(); N];
+            for (i, o) in out.iter_mut().enumerate() {
+                $( let $a = $a[i]; )+
+                *o = $e;
+            }
+            out
+        }
+    )* };
+}
+
+/// Methods that apply an expression to each byte.
+macro_rules! byte_lanes {
+    ($( fn $name:ident($($a:ident),+) = $e:expr; )*) => { $(
+        #[inline(always)]
+        fn $name(self, $($a: [i32; N]),+) -> [i32; N] {
+            $( let $a = bytes($a); )+
+            let mut out = [0u8; 4 * N];
+            for (i, o) in out.iter_mut().enumerate() {
+                $( let $a = $a[i]; )+
+                *o = $e;
+            }
+            ints(out)
+        }
+    )* };
+}
+
+/// Methods that load one element per lane and convert it.
+macro_rules! loads {
+    ($( fn $name:ident($t:ty) -> $r:ty = $convert:expr; )*) => { $(
+        #[inline(always)]
+        unsafe fn $name(self, p: *const $t) -> [$r; N] {
+            // SAFETY: the caller promised N readable values; arrays have their element's layout.
+            let v = unsafe { p.cast::<[$t; N]>().read_unaligned() };
+            let mut out: [$r; N] = [Default::default(); N];
+            for (o, x) in out.iter_mut().zip(v) {
+                *o = $convert(x);
+            }
+            out
+        }
+    )* };
+}
+
+/// Methods that convert one element per lane and store it.
+macro_rules! stores {
+    ($( fn $name:ident($t:ty) -> $r:ty = $convert:expr; )*) => { $(
+        #[inline(always)]
+        unsafe fn $name(self, p: *mut $r, v: [$t; N]) {
+            let mut out: [$r; N] = [Default::default(); N];
+            for (o, x) in out.iter_mut().zip(v) {
+                *o = $convert(x);
+            }
+            // SAFETY: the caller promised N writable values; arrays have their element's layout.
+            unsafe { p.cast::<[$r; N]>().write_unaligned(out) }
+        }
+    )* };
+}
+
+impl Simd for Scalar {
+    const N: usize = N;
+    const VNNI: bool = false;
+    type F = [f32; N];
+    type I = [i32; N];
+    type M = [bool; N];
+    type Half = Scalar;
+
+    #[inline(always)]
+    fn half(self) -> Scalar {
+        self
+    }
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> [f32; N] {
+        [x; N]
+    }
+    loads! {
+        fn load(f32) -> f32 = std::convert::identity;
+        fn load_f16(f16) -> f32 = f16::to_f32;
+        fn load_bf16(bf16) -> f32 = bf16::to_f32;
+        fn load_i8(i8) -> i32 = i32::from;
+        fn load_u8(u8) -> i32 = i32::from;
+    }
+    stores! {
+        fn store(f32) -> f32 = std::convert::identity;
+        fn store_f16(f32) -> f16 = f16::from_f32;
+        fn store_bf16(f32) -> bf16 = bf16::from_f32;
+        fn store_i8(i32) -> i8 = (|x: i32| x.clamp(-128, 127) as i8);
+    }
+    #[inline(always)]
+    unsafe fn load_part(self, p: *const f32, n: usize) -> [f32; N] {
+        let mut v = [0.0; N];
+        // SAFETY: the caller promised min(n, N) readable values.
+        unsafe { std::ptr::copy_nonoverlapping(p, v.as_mut_ptr(), n.min(N)) };
+        v
+    }
+    #[inline(always)]
+    unsafe fn store_part(self, p: *mut f32, v: [f32; N], n: usize) {
+        // SAFETY: the caller promised min(n, N) writable values.
+        unsafe { std::ptr::copy_nonoverlapping(v.as_ptr(), p, n.min(N)) };
+    }
+
+    lanes! {
+        fn add(a, b: f32) -> f32 = a + b;
+        fn sub(a, b: f32) -> f32 = a - b;
+        fn mul(a, b: f32) -> f32 = a * b;
+        fn div(a, b: f32) -> f32 = a / b;
+        fn fma(a, b, c: f32) -> f32 = a * b + c;
+        fn fnma(a, b, c: f32) -> f32 = c - a * b;
+        fn max(a, b: f32) -> f32 = if a > b { a } else { b };
+        fn min(a, b: f32) -> f32 = if a < b { a } else { b };
+        fn sqrt(a: f32) -> f32 = a.sqrt();
+        fn round(a: f32) -> f32 = a.round_ties_even();
+        fn lt(a, b: f32) -> bool = a < b;
+        fn cast_i(a: f32) -> i32 = a.to_bits() as i32;
+        fn cast_f(a: i32) -> f32 = f32::from_bits(a as u32);
+        fn to_i32(a: f32) -> i32 = a.round_ties_even() as i32;
+        fn to_f32(a: i32) -> f32 = a as f32;
+        fn add_i32(a, b: i32) -> i32 = a.wrapping_add(b);
+        fn sub_i32(a, b: i32) -> i32 = a.wrapping_sub(b);
+        fn mul_i32(a, b: i32) -> i32 = a.wrapping_mul(b);
+        fn and(a, b: i32) -> i32 = a & b;
+        fn or(a, b: i32) -> i32 = a | b;
+        fn xor(a, b: i32) -> i32 = a ^ b;
+    }
+    byte_lanes! {
+        fn add_i8(a, b) = a.wrapping_add(b);
+        fn sub_i8(a, b) = a.wrapping_sub(b);
+        fn eq_i8(a, b) = if a == b { 0xff } else { 0 };
+    }
+    #[inline(always)]
+    fn select(self, m: [bool; N], a: [f32; N], b: [f32; N]) -> [f32; N] {
+        let mut out = b;
+        for i in 0..N {
+            if m[i] {
+                out[i] = a[i];
+            }
+        }
+        out
+    }
+    #[inline(always)]
+    fn sum(self, a: [f32; N]) -> f32 {
+        ((a[0] + a[4]) + (a[2] + a[6])) + ((a[1] + a[5]) + (a[3] + a[7]))
+    }
+    #[inline(always)]
+    fn max_of(self, a: [f32; N]) -> f32 {
+        a.into_iter().fold(a[0], |m, x| if m > x { m } else { x })
+    }
+
+    #[inline(always)]
+    fn splat_i32(self, x: i32) -> [i32; N] {
+        [x; N]
+    }
+    #[inline(always)]
+    fn splat_i8(self, x: i8) -> [i32; N] {
+        [i32::from_le_bytes([x as u8; 4]); N]
+    }
+    #[inline(always)]
+    unsafe fn load_int(self, p: *const u8) -> [i32; N] {
+        // SAFETY: the caller promised 4 N readable bytes.
+        ints(unsafe { p.cast::<[u8; 4 * N]>().read_unaligned() })
+    }
+    #[inline(always)]
+    unsafe fn store_int(self, p: *mut u8, v: [i32; N]) {
+        // SAFETY: the caller promised 4 N writable bytes.
+        unsafe { p.cast::<[u8; 4 * N]>().write_unaligned(bytes(v)) }
+    }
+    #[inline(always)]
+    unsafe fn load_128(self, p: *const u8) -> [i32; N] {
+        let mut b = [0; 4 * N];
+        // SAFETY: the caller promised 16 readable bytes.
+        b[..16].copy_from_slice(&unsafe { p.cast::<[u8; 16]>().read_unaligned() });
+        b.copy_within(..16, 16);
+        ints(b)
+    }
+    #[inline(always)]
+    fn sum_i32(self, a: [i32; N]) -> i32 {
+        a.into_iter().fold(0, i32::wrapping_add)
+    }
+    #[inline(always)]
+    fn shl_i32<const BITS: u32>(self, a: [i32; N]) -> [i32; N] {
+        let mut out = a;
+        for x in &mut out {
+            *x <<= BITS;
+        }
+        out
+    }
+    #[inline(always)]
+    fn shr_i32<const BITS: u32>(self, a: [i32; N]) -> [i32; N] {
+        let mut out = a;
+        for x in &mut out {
+            *x = (*x as u32 >> BITS) as i32;
+        }
+        out
+    }
+    #[inline(always)]
+    fn shl_i16<const BITS: u32>(self, a: [i32; N]) -> [i32; N] {
+        let mask = (0xffffu32 << BITS) & 0xffff;
+        let mut out = a;
+        for x in &mut out {
+            *x = (((*x as u32) << BITS) & (mask | mask << 16)) as i32;
+        }
+        out
+    }
+    #[inline(always)]
+    fn shr_i16<const BITS: u32>(self, a: [i32; N]) -> [i32; N] {
+        let mask = 0xffffu32 >> BITS;
+        let mut out = a;
+        for x in &mut out {
+            *x = ((*x as u32 >> BITS) & (mask | mask << 16)) as i32;
+        }
+        out
+    }
+    #[inline(always)]
+    fn lookup16(self, table: [i32; N], idx: [i32; N]) -> [i32; N] {
+        let (table, idx) = (bytes(table), bytes(idx));
+        let mut out = [0; 4 * N];
+        for (i, o) in out.iter_mut().enumerate() {
+            if idx[i] & 0x80 == 0 {
+                *o = table[(i & 16) + (idx[i] & 15) as usize];
+            }
+        }
+        ints(out)
+    }
+    #[inline(always)]
+    fn dot(self, acc: [i32; N], u: [i32; N], a: [i32; N]) -> [i32; N] {
+        let (u, a) = (bytes(u), bytes(a));
+        let mut out = acc;
+        for i in 0..4 * N {
+            out[i / 4] += i32::from(u[i]) * i32::from(a[i] as i8);
+        }
+        out
+    }
+    #[inline(always)]
+    fn dot_signed(self, acc: [i32; N], w: [i32; N], a: [i32; N]) -> [i32; N] {
+        let (w, a) = (bytes(w), bytes(a));
+        let mut out = acc;
+        for i in 0..4 * N {
+            out[i / 4] += i32::from(w[i] as i8) * i32::from(a[i] as i8);
+        }
+        out
+    }
+    #[inline(always)]
+    fn join(self, lo: [i32; N], _hi: [i32; N]) -> [i32; N] {
+        lo
+    }
+    #[inline(always)]
+    fn transpose8(self, m: [[i32; N]; 8]) -> [[i32; N]; 8] {
+        let mut out = m;
+        for (i, row) in m.iter().enumerate() {
+            for (j, &x) in row.iter().enumerate() {
+                out[j][i] = x;
+            }
+        }
+        out
+    }
+    #[inline(always)]
+    fn prefetch(self, _p: *const u8) {}
+}

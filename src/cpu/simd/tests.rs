@@ -1,0 +1,311 @@
+//! Every level against plain Rust.
+
+use half::{bf16, f16};
+
+use super::{Level, Simd};
+
+crate::kernels! {
+    struct Ops {
+        fn exp(x: *const f32, y: *mut f32) = exp_32;
+        fn floats(x: *const f32, y: *const f32, out: &mut Vec<Vec<f32>>) = floats_16;
+        fn ints(x: *const i8, y: *const i8, out: &mut Vec<Vec<u8>>) = ints_64;
+        fn halves(x: *const f32, f: *mut f16, b: *mut bf16) = halves_16;
+        fn parts(n: usize, x: *const f32, y: *mut f32) = parts_16;
+        fn transpose(m: *mut u8) = transpose_bytes;
+    }
+}
+
+#[inline(always)]
+unsafe fn exp_32<S: Simd>(s: S, x: *const f32, y: *mut f32) {
+    for i in (0..32).step_by(S::N) {
+        // SAFETY: the tests pass 32 values.
+        unsafe { s.store(y.add(i), s.exp(s.load(x.add(i)))) }
+    }
+}
+
+#[inline(always)]
+unsafe fn floats_16<S: Simd>(s: S, x: *const f32, y: *const f32, out: &mut Vec<Vec<f32>>) {
+    for i in (0..16).step_by(S::N) {
+        // SAFETY: the tests pass 16 values.
+        let (a, b) = unsafe { (s.load(x.add(i)), s.load(y.add(i))) };
+        let results = [
+            s.add(a, b),
+            s.sub(a, b),
+            s.mul(a, b),
+            s.div(a, b),
+            s.max(a, b),
+            s.min(a, b),
+            s.abs(a),
+            s.neg(a),
+            s.sqrt(s.abs(a)),
+            s.round(a),
+            s.select(s.lt(a, b), a, b),
+            s.to_f32(s.to_i32(a)),
+            s.cast_f(s.shl_i32::<4>(s.shr_i32::<5>(s.cast_i(a)))),
+            s.splat(s.max_of(a)),
+        ];
+        out.resize(results.len(), Vec::new());
+        for (o, r) in out.iter_mut().zip(results) {
+            let mut buf = [0.0; 16];
+            // SAFETY: a vector has no more than 16 values.
+            unsafe { s.store(buf.as_mut_ptr(), r) };
+            o.extend_from_slice(&buf[..S::N]);
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn ints_64<S: Simd>(s: S, x: *const i8, y: *const i8, out: &mut Vec<Vec<u8>>) {
+    for i in (0..64).step_by(4 * S::N) {
+        // SAFETY: the tests pass 64 bytes (and read at most N from the start of each vector).
+        let (a, b, dup, sx, zx) = unsafe {
+            (
+                s.load_int(x.add(i).cast()),
+                s.load_int(y.add(i).cast()),
+                s.load_128(x.cast()),
+                s.load_i8(x.add(i)),
+                s.load_u8(x.add(i).cast()),
+            )
+        };
+        let u7 = s.and(b, s.splat_i8(0x7f));
+        let results = [
+            s.add_i32(a, b),
+            s.sub_i32(a, b),
+            s.mul_i32(a, b),
+            s.and(a, b),
+            s.or(a, b),
+            s.xor(a, b),
+            s.add_i8(a, b),
+            s.sub_i8(a, b),
+            s.eq_i8(a, dup),
+            s.lookup16(dup, b),
+            s.shl_i16::<3>(a),
+            s.shr_i16::<3>(a),
+            s.dot(b, u7, a),
+            s.dot_signed(b, b, a),
+            s.splat_i8(-3),
+        ];
+        out.resize(results.len() + 2, Vec::new());
+        let mut buf = [0; 64];
+        for (o, r) in out.iter_mut().zip(results) {
+            // SAFETY: a vector has no more than 64 bytes.
+            unsafe { s.store_int(buf.as_mut_ptr(), r) };
+            o.extend_from_slice(&buf[..4 * S::N]);
+        }
+        // Widened bytes, narrowed again: the first 8 of each 32 so that both widths can be compared.
+        for (o, r) in out[results.len()..].iter_mut().zip([sx, zx]) {
+            // SAFETY: as above.
+            unsafe { s.store_int(buf.as_mut_ptr(), r) };
+            o.extend_from_slice(&buf[..32]);
+            // SAFETY: as above.
+            unsafe { s.store_i8(buf.as_mut_ptr().cast(), r) };
+            o.extend_from_slice(&buf[..8]);
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn halves_16<S: Simd>(s: S, x: *const f32, f: *mut f16, b: *mut bf16) {
+    for i in (0..16).step_by(S::N) {
+        // SAFETY: the tests pass 16 values.
+        unsafe {
+            let v = s.load(x.add(i));
+            s.store_f16(f.add(i), v);
+            s.store_bf16(b.add(i), v);
+            // And through the loads once more: nothing may change.
+            s.store_f16(f.add(i), s.load_f16(f.add(i)));
+            s.store_bf16(b.add(i), s.load_bf16(b.add(i)));
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn parts_16<S: Simd>(s: S, n: usize, x: *const f32, y: *mut f32) {
+    let mut i = 0;
+    while i < n {
+        // SAFETY: the tests pass n values.
+        unsafe { s.store_part(y.add(i), s.load_part(x.add(i), n - i), n - i) };
+        i += S::N;
+    }
+}
+
+#[inline(always)]
+unsafe fn transpose_bytes<S: Simd>(s: S, m: *mut u8) {
+    let h = s.half();
+    // SAFETY: the test passes eight rows of two halves.
+    unsafe {
+        let mut rows = [s.splat_i32(0); 8];
+        for (i, r) in rows.iter_mut().enumerate() {
+            *r = s.join(h.load_int(m.add(64 * i)), h.load_int(m.add(64 * i + 32)));
+        }
+        for (i, r) in s.transpose8(rows).into_iter().enumerate() {
+            s.store_int(m.add(64 * i), r);
+        }
+    }
+}
+
+#[test]
+fn the_level_in_use_is_one_of_the_cpu() {
+    assert!(super::level().supported());
+    let (x, mut y) = ([1.0; 32], [0.0; 32]);
+    // SAFETY: 32 values each.
+    unsafe { Ops::get().exp(x.as_ptr(), y.as_mut_ptr()) };
+    assert!((y[31] - std::f32::consts::E).abs() < 1e-6);
+}
+
+fn levels() -> impl Iterator<Item = Level> {
+    Level::ALL.into_iter().filter(|l| l.supported())
+}
+
+#[test]
+fn exp_is_close_and_defined_everywhere() {
+    for level in levels() {
+        let mut worst = 0.0f64;
+        for start in (-110..95).step_by(1) {
+            let x: [f32; 32] = std::array::from_fn(|i| start as f32 + i as f32 / 32.0);
+            let mut y = [0.0; 32];
+            // SAFETY: 32 values each.
+            unsafe { Ops::at(level).exp(x.as_ptr(), y.as_mut_ptr()) };
+            for (x, y) in x.into_iter().zip(y) {
+                let exact = f64::from(x).exp();
+                if exact > f64::from(f32::MAX) {
+                    assert_eq!(y, f32::INFINITY, "e^{x}");
+                } else if exact > 1.2e-38 {
+                    worst = worst.max((f64::from(y) - exact).abs() / exact);
+                } else {
+                    assert!((f64::from(y) - exact).abs() < 3e-45, "e^{x} = {y}");
+                }
+            }
+        }
+        assert!(worst < 2.0e-7, "{level:?}: relative error {worst}");
+        let mut x = [0.0; 32];
+        x[0] = f32::NEG_INFINITY;
+        x[1] = f32::INFINITY;
+        x[2] = f32::NAN;
+        let mut y = [0.0; 32];
+        // SAFETY: 32 values each.
+        unsafe { Ops::at(level).exp(x.as_ptr(), y.as_mut_ptr()) };
+        assert_eq!((y[0], y[1], y[3]), (0.0, f32::INFINITY, 1.0));
+        assert!(y[2].is_nan());
+    }
+}
+
+#[test]
+fn arithmetic_is_the_same_at_every_level() {
+    let x: [f32; 16] = std::array::from_fn(|i| (i as f32 - 7.3) * 1.7);
+    let y: [f32; 16] = std::array::from_fn(|i| ((i * 7 % 16) as f32 - 8.5) * 1.1);
+    let run = |level| {
+        let mut out = Vec::new();
+        // SAFETY: 16 values each.
+        unsafe { Ops::at(level).floats(x.as_ptr(), y.as_ptr(), &mut out) };
+        out.pop(); // max_of is over a vector, whose width differs
+        out
+    };
+    let want = run(Level::Scalar);
+    assert_eq!(want[0][3], x[3] + y[3]);
+    assert_eq!(want[9][0], x[0].round_ties_even());
+    for level in levels() {
+        assert_eq!(run(level), want, "{level:?}");
+    }
+}
+
+#[test]
+fn integers_are_the_same_at_every_level() {
+    let x: [i8; 64] = std::array::from_fn(|i| (i as i8).wrapping_mul(37).max(-127));
+    let y: [i8; 64] = std::array::from_fn(|i| (i as i8).wrapping_mul(91).wrapping_add(5));
+    let run = |level| {
+        let mut out = Vec::new();
+        // SAFETY: 64 bytes each.
+        unsafe { Ops::at(level).ints(x.as_ptr(), y.as_ptr(), &mut out) };
+        let n = out.len();
+        out[n - 2].truncate(40);
+        out[n - 1].truncate(40);
+        out
+    };
+    let want = run(Level::Scalar);
+    for level in levels() {
+        for (i, (got, want)) in run(level).iter().zip(&want).enumerate() {
+            assert_eq!(got, want, "{level:?}, operation {i}");
+        }
+    }
+}
+
+#[test]
+fn halves_round_to_nearest() {
+    let x: [f32; 16] = [
+        0.0,
+        -0.0,
+        1.0,
+        1.000_488_3,
+        -1.003_906_3,
+        65504.0,
+        1e-7,
+        f32::INFINITY,
+        f32::NAN,
+        3.0e38,
+        1.011_718_8,
+        -2.5e-3,
+        7.0,
+        1e9,
+        -1e-40,
+        0.333_333_34,
+    ];
+    for level in levels() {
+        let (mut f, mut b) = ([f16::ZERO; 16], [bf16::ZERO; 16]);
+        // SAFETY: 16 values each.
+        unsafe { Ops::at(level).halves(x.as_ptr(), f.as_mut_ptr(), b.as_mut_ptr()) };
+        for i in 0..16 {
+            if x[i].is_nan() {
+                assert!(f[i].is_nan() && b[i].is_nan());
+            } else {
+                assert_eq!(
+                    f[i].to_bits(),
+                    f16::from_f32(x[i]).to_bits(),
+                    "{level:?} {}",
+                    x[i]
+                );
+                assert_eq!(
+                    b[i].to_bits(),
+                    bf16::from_f32(x[i]).to_bits(),
+                    "{level:?} {}",
+                    x[i]
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn parts_touch_nothing_else() {
+    for level in levels() {
+        for n in 0..40 {
+            // Exactly as long as promised, so that memcheck sees a read beyond.
+            let x: Vec<f32> = (0..n).map(|i| i as f32 + 1.0).collect();
+            let mut y = vec![0.0; n + 16];
+            // SAFETY: n values each.
+            unsafe { Ops::at(level).parts(n, x.as_ptr(), y.as_mut_ptr()) };
+            assert_eq!(y[..n], x[..]);
+            assert!(y[n..].iter().all(|&v| v == 0.0));
+        }
+    }
+}
+
+#[test]
+fn transposes() {
+    for level in levels() {
+        let mut m: Vec<u8> = (0..8 * 16u32)
+            .flat_map(|i| ((i / 16) * 1000 + i % 16).to_le_bytes())
+            .collect();
+        // SAFETY: eight rows of 64 bytes.
+        unsafe { Ops::at(level).transpose(m.as_mut_ptr()) };
+        let width = if level >= Level::Avx512 { 16 } else { 8 };
+        for i in 0..8 {
+            for j in 0..width {
+                let at = 64 * i + 4 * j;
+                let got = u32::from_le_bytes(m[at..at + 4].try_into().unwrap());
+                let want = (j % 8) * 1000 + i + (j / 8) * 8;
+                assert_eq!(got as usize, want, "{level:?} row {i} lane {j}");
+            }
+        }
+    }
+}
