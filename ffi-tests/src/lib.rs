@@ -1,1 +1,37 @@
-//! Tests across the C boundary live in `tests/`; this library holds what they share.
+//! What the tests across the C boundary share: where things are, the reference, the models, the two libraries.
+//!
+//! * [`paths`]: the checkout, the build, `../shared`, the cache of downloaded and derived files.
+//! * [`reference`]: the PyPI wheel `ik-llama-cpp-python` 0.1.5, installed once.
+//! * [`models`]: SmolLM2 and what is made from it: padded to 768-wide rows, quantized by the reference.
+//! * [`libs`]: `libikrs.so` and the reference's two libraries, opened side by side.
+//! * [`drive`]: `../shared/tools/drive.py` over either library.
+//!
+//! A test that needs the reference fails without it: nothing here skips.
+
+pub mod drive;
+pub mod libs;
+pub mod models;
+pub mod paths;
+pub mod reference;
+
+use std::process::{Command, Output};
+
+/// Runs a command to its end; panics with its output unless it succeeds.
+pub fn run(command: &mut Command) -> Output {
+    let out = command
+        .output()
+        .unwrap_or_else(|e| panic!("cannot run {command:?}: {e}"));
+    assert!(
+        out.status.success(),
+        "{command:?}: {}\n{}{}",
+        out.status,
+        String::from_utf8_lossy(&out.stdout),
+        String::from_utf8_lossy(&out.stderr)
+    );
+    out
+}
+
+/// What a command printed, see [`run`].
+pub fn stdout(command: &mut Command) -> String {
+    String::from_utf8_lossy(&run(command).stdout).into_owned()
+}

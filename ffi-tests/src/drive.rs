@@ -1,0 +1,61 @@
+//! `../shared/tools/drive.py` drives either library through the unmodified PyPI binding and prints one JSON object.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::reference::reference;
+use crate::{models, paths, stdout};
+
+/// Whose library the binding loads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    Ikrs,
+    Reference,
+}
+
+/// Runs `drive.py MODEL ARGS...`; `model` is a name for [`models::model`].
+pub fn drive(who: Who, model: &str, args: &[&str]) -> Value {
+    drive_at(who, model, args, None)
+}
+
+/// As [`drive`], with `IKRS_CPU` set to a SIMD level.
+pub fn drive_at(who: Who, model: &str, args: &[&str], level: Option<&str>) -> Value {
+    let mut command = binding(who);
+    command
+        .arg(paths::shared().join("tools/drive.py"))
+        .arg(models::model(model))
+        .args(args);
+    if let Some(level) = level {
+        command.env("IKRS_CPU", level);
+    }
+    let text = stdout(&mut command);
+    let json = text.lines().last().unwrap_or_default();
+    serde_json::from_str(json).unwrap_or_else(|e| panic!("{command:?} printed {text:?}: {e}"))
+}
+
+/// Perplexity over `chunks` chunks of 512 tokens of [`models::text`].
+pub fn perplexity(who: Who, model: &str, chunks: usize, args: &[&str]) -> f64 {
+    let text = models::text();
+    let chunks = chunks.to_string();
+    let mut all = vec!["ppl", "--text", path(&text), "--chunks", &chunks];
+    all.extend(args);
+    drive(who, model, &all)["ppl"]
+        .as_f64()
+        .expect("drive.py prints ppl")
+}
+
+/// The reference's Python with the binding pointed at one of the libraries.
+pub fn binding(who: Who) -> Command {
+    let mut command = Command::new(&reference().python);
+    match who {
+        Who::Ikrs => command.env("IK_LLAMA_CPP_LIB_PATH", paths::libikrs()),
+        Who::Reference => command.env_remove("IK_LLAMA_CPP_LIB_PATH"),
+    };
+    command
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().expect("paths are UTF-8")
+}
