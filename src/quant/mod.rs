@@ -1,9 +1,19 @@
 //! Tensor types: the one table of them, and a file per family that decodes and encodes its blocks.
 //! Knows nothing but bytes and floats: no tensors, no threads, no devices.
+//!
+//! A family's file holds the `repr(C)` blocks (bytes only, so that they lie anywhere in memory) and one zero-sized struct per
+//! type that implements [`BlockFormat`] and [`Encode`]. What several families search for (scales, mins, codes) is in `search`.
 
 mod float;
+mod half;
+pub mod legacy;
+mod search;
 
+use bytemuck::Pod;
+use multiversion::multiversion;
 use strum::{FromRepr, VariantArray};
+
+pub use half::{Bhalf, Half};
 
 /// A tensor type: how a row of floats lies in memory. One zero-sized struct per type implements it.
 ///
@@ -15,24 +25,59 @@ pub trait BlockFormat {
     const NAME: &'static str;
     /// Values per block.
     const BLOCK: usize;
-    const BLOCK_BYTES: usize;
+    /// A block as it lies in memory: made of bytes, so that it needs no alignment.
+    type Block: Pod;
+    const BLOCK_BYTES: usize = size_of::<Self::Block>();
     /// Bytes in front of each row.
     const ROW_META: usize = 0;
     const QUANTIZED: bool = true;
     /// Quantizing without an importance matrix gives unusable results.
     const NEEDS_IMATRIX: bool = false;
+    /// The type into which the other operand of a matrix product is converted (`vec_dot_type` in the reference);
+    /// `None` for types that are not multiplied.
+    const ACTIVATION: Option<Type> = None;
+    /// The type that holds the same numbers with rows interleaved.
+    const REPACKED: Option<Type> = None;
 
     /// Decodes one row: `row.len()` is the row size of `out.len()` values.
     fn decode(row: &[u8], out: &mut [f32]);
 
-    /// Encodes one row of finite values; `weights`, if given, are the importance of each column (as many as values).
+    /// Whether every scale of the row is finite.
+    fn valid(_row: &[u8]) -> bool {
+        true
+    }
+}
+
+/// A type into which floats can be converted.
+pub trait Encode: BlockFormat {
+    /// Encodes one row of finite values as well as the format allows; `weights`, if given, are the importance of each column (as
+    /// many as values, none negative).
     fn encode(values: &[f32], weights: Option<&[f32]>, out: &mut [u8]);
+
+    /// Encodes one row quickly, for data that is made while a model runs (a KV cache).
+    fn encode_fast(values: &[f32], out: &mut [u8]) {
+        Self::encode(values, None, out);
+    }
+}
+
+/// The blocks of a row (what follows its metadata).
+#[inline(always)]
+pub fn blocks<F: BlockFormat>(row: &[u8]) -> &[F::Block] {
+    bytemuck::cast_slice(&row[F::ROW_META..])
+}
+
+/// The blocks of a row to be written.
+#[inline(always)]
+pub fn blocks_mut<F: BlockFormat>(row: &mut [u8]) -> &mut [F::Block] {
+    bytemuck::cast_slice_mut(&mut row[F::ROW_META..])
 }
 
 /// Decodes a row, see [`BlockFormat::decode`].
 pub type DecodeFn = fn(&[u8], &mut [f32]);
-/// Encodes a row, see [`BlockFormat::encode`].
+/// Encodes a row, see [`Encode::encode`].
 pub type EncodeFn = fn(&[f32], Option<&[f32]>, &mut [u8]);
+/// Encodes a row quickly, see [`Encode::encode_fast`].
+pub type EncodeFastFn = fn(&[f32], &mut [u8]);
 
 /// A line of the table of types: a [`BlockFormat`] as values.
 #[derive(Clone, Copy)]
@@ -44,12 +89,46 @@ pub struct TypeInfo {
     pub row_meta: usize,
     pub quantized: bool,
     pub needs_imatrix: bool,
+    pub activation: Option<Type>,
+    pub repacked: Option<Type>,
     pub decode: DecodeFn,
-    pub encode: EncodeFn,
+    /// `None` for types that are only read.
+    pub encode: Option<EncodeFn>,
+    pub encode_fast: Option<EncodeFastFn>,
+    /// Whether every scale of a row is finite.
+    pub valid: fn(&[u8]) -> bool,
+}
+
+// The codecs are plain Rust; these wrappers compile each of them once for the baseline and once for x86-64-v3, and choose at
+// run time. Fused multiply-adds are spelled out (`mul_add`), so both give the same bits.
+
+#[multiversion(targets("x86_64+avx+avx2+bmi1+bmi2+f16c+fma+lzcnt+movbe"))]
+fn decode_row<F: BlockFormat>(row: &[u8], out: &mut [f32]) {
+    F::decode(row, out);
+}
+
+#[multiversion(targets("x86_64+avx+avx2+bmi1+bmi2+f16c+fma+lzcnt+movbe"))]
+fn encode_row<F: Encode>(values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
+    F::encode(values, weights, out);
+}
+
+#[multiversion(targets("x86_64+avx+avx2+bmi1+bmi2+f16c+fma+lzcnt+movbe"))]
+fn encode_row_fast<F: Encode>(values: &[f32], out: &mut [u8]) {
+    F::encode_fast(values, out);
 }
 
 impl TypeInfo {
-    const fn of<F: BlockFormat>() -> TypeInfo {
+    /// A type that can be read and written.
+    const fn codec<F: Encode>() -> TypeInfo {
+        TypeInfo {
+            encode: Some(encode_row::<F>),
+            encode_fast: Some(encode_row_fast::<F>),
+            ..TypeInfo::decoder::<F>()
+        }
+    }
+
+    /// A type that can only be read.
+    const fn decoder<F: BlockFormat>() -> TypeInfo {
         TypeInfo {
             ty: F::TYPE,
             name: F::NAME,
@@ -58,8 +137,12 @@ impl TypeInfo {
             row_meta: F::ROW_META,
             quantized: F::QUANTIZED,
             needs_imatrix: F::NEEDS_IMATRIX,
-            decode: F::decode,
-            encode: F::encode,
+            activation: F::ACTIVATION,
+            repacked: F::REPACKED,
+            decode: decode_row::<F>,
+            encode: None,
+            encode_fast: None,
+            valid: F::valid,
         }
     }
 
@@ -72,7 +155,23 @@ impl TypeInfo {
 }
 
 /// The types that are implemented, one line each.
-pub const TYPES: &[TypeInfo] = &[TypeInfo::of::<float::F32>(), TypeInfo::of::<float::F16>()];
+pub const TYPES: &[TypeInfo] = &[
+    TypeInfo::codec::<float::F32>(),
+    TypeInfo::codec::<float::F16>(),
+    TypeInfo::codec::<float::Bf16>(),
+    TypeInfo::codec::<float::F64>(),
+    TypeInfo::codec::<float::I8>(),
+    TypeInfo::codec::<float::I16>(),
+    TypeInfo::codec::<float::I32>(),
+    TypeInfo::codec::<float::I64>(),
+    TypeInfo::codec::<legacy::Q4_0>(),
+    TypeInfo::codec::<legacy::Q4_1>(),
+    TypeInfo::codec::<legacy::Q5_0>(),
+    TypeInfo::codec::<legacy::Q5_1>(),
+    TypeInfo::codec::<legacy::Q6_0>(),
+    TypeInfo::codec::<legacy::Q8_0>(),
+    TypeInfo::codec::<legacy::Q8_1>(),
+];
 
 const fn index_by_number() -> [u8; 512] {
     let mut index = [u8::MAX; 512];
@@ -195,6 +294,31 @@ impl Type {
     #[inline]
     pub fn info(self) -> Option<&'static TypeInfo> {
         TYPES.get(INDEX[self as usize] as usize)
+    }
+
+    /// Values per block; 1 for types that are not implemented.
+    pub fn block(self) -> usize {
+        self.info().map_or(1, |info| info.block)
+    }
+
+    /// Bytes per block; 0 for types that are not implemented.
+    pub fn block_bytes(self) -> usize {
+        self.info().map_or(0, |info| info.block_bytes)
+    }
+
+    /// Bytes of a row of `n` values, metadata included; 0 for types that are not implemented.
+    pub fn row_size(self, n: usize) -> usize {
+        self.info().map_or(0, |info| info.row_size(n))
+    }
+
+    /// The name that `ggml_type_name` gives; "unknown" for types that are not implemented.
+    pub fn name(self) -> &'static str {
+        self.info().map_or("unknown", |info| info.name)
+    }
+
+    /// Whether values are packed in blocks with scales; false for types that are not implemented.
+    pub fn is_quantized(self) -> bool {
+        self.info().is_some_and(|info| info.quantized)
     }
 
     /// The number of this type in `enum ggml_type`.

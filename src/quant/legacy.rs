@@ -1,0 +1,415 @@
+//! The 32-wide types with one scale per block: q4_0, q4_1, q5_0, q5_1, q6_0, q8_0, q8_1.
+//!
+//! Codes of 4 to 6 bits are split in a low part (a nibble: value `j` in the low half of byte `j`, value `j + 16` in the high
+//! half) and a high part of 0, 1 or 2 bits per value. `_0` types are symmetric, `x = d (q - 2^(bits-1))`; `_1` types have a
+//! minimum, `x = d q + m`.
+
+use bytemuck::{Pod, Zeroable};
+
+use super::{BlockFormat, Encode, Half, Type, blocks, blocks_mut, search};
+
+/// Values per block, here.
+pub const BLOCK: usize = 32;
+
+/// Codes of a block from its high bits (none, one or two per value) and its nibbles.
+#[inline(always)]
+fn unpack<const HIGH: usize>(high: &[u8; HIGH], low: &[u8; 16]) -> [u8; BLOCK] {
+    let mut codes = [0; BLOCK];
+    for j in 0..16 {
+        codes[j] = low[j] & 15;
+        codes[j + 16] = low[j] >> 4;
+    }
+    if HIGH == 4 {
+        for j in 0..BLOCK {
+            codes[j] |= ((high[j / 8] >> (j % 8)) & 1) << 4;
+        }
+    } else if HIGH == 8 {
+        for j in 0..BLOCK {
+            codes[j] |= ((high[j % 8] >> (4 * (j / 8 % 2) + 2 * (j / 16))) & 3) << 4;
+        }
+    }
+    codes
+}
+
+/// The inverse of [`unpack`].
+#[inline(always)]
+fn pack<const HIGH: usize>(codes: &[u8; BLOCK]) -> ([u8; HIGH], [u8; 16]) {
+    let mut high = [0; HIGH];
+    let mut low = [0; 16];
+    for j in 0..16 {
+        low[j] = codes[j] & 15 | codes[j + 16] << 4;
+    }
+    if HIGH == 4 {
+        for j in 0..BLOCK {
+            high[j / 8] |= (codes[j] >> 4) << (j % 8);
+        }
+    } else if HIGH == 8 {
+        for j in 0..BLOCK {
+            high[j % 8] |= (codes[j] >> 4) << (4 * (j / 8 % 2) + 2 * (j / 16));
+        }
+    }
+    (high, low)
+}
+
+/// Calls `encode` with each block's values and weights (see [`search::importance`]).
+#[inline(always)]
+fn weighted<B>(
+    values: &[f32],
+    weights: &[f32],
+    out: &mut [B],
+    encode: impl Fn(&[f32; BLOCK], &[f32; BLOCK]) -> B,
+) {
+    let sigma2 = search::mean_square(values);
+    let pairs = values.as_chunks().0.iter().zip(weights.as_chunks().0);
+    for (block, (x, w)) in out.iter_mut().zip(pairs) {
+        *block = encode(x, &search::importance(x, w, sigma2));
+    }
+}
+
+/// Defines a symmetric type.
+macro_rules! symmetric {
+    ($ty:ident, $block:ident, $name:literal, bits: $bits:literal, high: $high:literal, repacked: $repacked:expr,
+     plain: $plain:expr, fast: $fast:expr) => {
+        #[repr(C)]
+        #[derive(Clone, Copy, Debug, Pod, Zeroable)]
+        pub struct $block {
+            pub d: Half,
+            pub high: [u8; $high],
+            pub low: [u8; 16],
+        }
+        impl $block {
+            /// The codes, `0..2^bits`; the zero point is in the middle.
+            #[inline(always)]
+            pub fn codes(&self) -> [u8; BLOCK] {
+                unpack(&self.high, &self.low)
+            }
+
+            #[inline(always)]
+            fn new((d, codes): (f32, [u8; BLOCK])) -> $block {
+                let (high, low) = pack(&codes);
+                $block {
+                    d: Half::saturating(d),
+                    high,
+                    low,
+                }
+            }
+        }
+
+        pub struct $ty;
+        impl BlockFormat for $ty {
+            const TYPE: Type = Type::$ty;
+            const NAME: &'static str = $name;
+            const BLOCK: usize = BLOCK;
+            type Block = $block;
+            const ACTIVATION: Option<Type> = Some(Type::Q8_2_x4);
+            const REPACKED: Option<Type> = Some($repacked);
+
+            #[inline(always)]
+            fn decode(row: &[u8], out: &mut [f32]) {
+                for (block, out) in blocks::<Self>(row)
+                    .iter()
+                    .zip(out.as_chunks_mut::<BLOCK>().0)
+                {
+                    let d = block.d.get();
+                    for (o, q) in out.iter_mut().zip(block.codes()) {
+                        *o = f32::from(i16::from(q) - (1 << ($bits - 1))) * d;
+                    }
+                }
+            }
+
+            fn valid(row: &[u8]) -> bool {
+                blocks::<Self>(row).iter().all(|b| b.d.is_finite())
+            }
+        }
+        impl Encode for $ty {
+            #[inline(always)]
+            fn encode(values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
+                let out = blocks_mut::<Self>(out);
+                match weights {
+                    Some(weights) => weighted(values, weights, out, |x, w| {
+                        $block::new(search::symmetric::<BLOCK, $bits>(x, w))
+                    }),
+                    None => {
+                        for (block, x) in out.iter_mut().zip(values.as_chunks::<BLOCK>().0) {
+                            *block = $block::new($plain(x));
+                        }
+                    }
+                }
+            }
+
+            #[inline(always)]
+            fn encode_fast(values: &[f32], out: &mut [u8]) {
+                let out = blocks_mut::<Self>(out);
+                for (block, x) in out.iter_mut().zip(values.as_chunks::<BLOCK>().0) {
+                    *block = $block::new($fast(x));
+                }
+            }
+        }
+    };
+}
+
+symmetric!(Q4_0, Q4_0Block, "q4_0", bits: 4, high: 0, repacked: Type::Q4_0_r8,
+    plain: extreme::<4>, fast: refined_extreme::<4>);
+symmetric!(Q5_0, Q5_0Block, "q5_0", bits: 5, high: 4, repacked: Type::Q5_0_r4,
+    plain: extreme::<5>, fast: extreme::<5>);
+symmetric!(Q6_0, Q6_0Block, "q6_0", bits: 6, high: 8, repacked: Type::Q6_0_r4,
+    plain: search::symmetric_square::<BLOCK, 6>, fast: refined_extreme::<6>);
+
+/// The scale that puts the value of largest magnitude on the lowest code, and its inverse (0 for a block of zeros).
+#[inline(always)]
+fn extreme_scale<const BITS: u32>(x: &[f32; BLOCK]) -> (f32, f32) {
+    let d = search::largest(x) / -((1 << (BITS - 1)) as f32);
+    (d, if d != 0.0 { 1.0 / d } else { 0.0 })
+}
+
+/// Codes for a given inverse scale.
+#[inline(always)]
+fn symmetric_codes<const BITS: u32>(x: &[f32; BLOCK], inverse: f32) -> [u8; BLOCK] {
+    let half = (1 << (BITS - 1)) as f32 + 0.5;
+    let mut codes = [0; BLOCK];
+    for (q, v) in codes.iter_mut().zip(x) {
+        // The conversion truncates and saturates (a NaN, from an inverse that overflowed, becomes 0).
+        *q = (v.mul_add(inverse, half) as i32).clamp(0, (1 << BITS) - 1) as u8;
+    }
+    codes
+}
+
+/// Scale and codes: the value of largest magnitude gets the lowest code.
+#[inline(always)]
+fn extreme<const BITS: u32>(x: &[f32; BLOCK]) -> (f32, [u8; BLOCK]) {
+    let (d, inverse) = extreme_scale::<BITS>(x);
+    (d, symmetric_codes::<BITS>(x, inverse))
+}
+
+/// As [`extreme`], then the scale is fitted to the codes, weighting each value by its square.
+#[inline(always)]
+fn refined_extreme<const BITS: u32>(x: &[f32; BLOCK]) -> (f32, [u8; BLOCK]) {
+    let (d, inverse) = extreme_scale::<BITS>(x);
+    let codes = symmetric_codes::<BITS>(x, inverse);
+    let mut sum_qx = 0.0;
+    let mut sum_qq = 0.0;
+    for (q, v) in codes.iter().zip(x) {
+        let q = f32::from(i16::from(*q) - (1 << (BITS - 1)));
+        // Scaled values, whose squares cannot overflow, serve as well for weights.
+        let w = (v * inverse) * (v * inverse);
+        sum_qx += w * v * q;
+        sum_qq += w * q * q;
+    }
+    let fitted = sum_qx / sum_qq;
+    (if fitted.is_finite() { fitted } else { d }, codes)
+}
+
+/// Defines a type with a minimum.
+macro_rules! affine {
+    ($ty:ident, $block:ident, $name:literal, bits: $bits:literal, high: $high:literal) => {
+        #[repr(C)]
+        #[derive(Clone, Copy, Debug, Pod, Zeroable)]
+        pub struct $block {
+            pub d: Half,
+            pub m: Half,
+            pub high: [u8; $high],
+            pub low: [u8; 16],
+        }
+        impl $block {
+            /// The codes, `0..2^bits`.
+            #[inline(always)]
+            pub fn codes(&self) -> [u8; BLOCK] {
+                unpack(&self.high, &self.low)
+            }
+
+            #[inline(always)]
+            fn new((d, m, codes): (f32, f32, [u8; BLOCK])) -> $block {
+                let (high, low) = pack(&codes);
+                $block {
+                    d: Half::saturating(d),
+                    m: Half::saturating(m),
+                    high,
+                    low,
+                }
+            }
+        }
+
+        pub struct $ty;
+        impl BlockFormat for $ty {
+            const TYPE: Type = Type::$ty;
+            const NAME: &'static str = $name;
+            const BLOCK: usize = BLOCK;
+            type Block = $block;
+            const ACTIVATION: Option<Type> = Some(Type::Q8_2_x4);
+
+            #[inline(always)]
+            fn decode(row: &[u8], out: &mut [f32]) {
+                for (block, out) in blocks::<Self>(row)
+                    .iter()
+                    .zip(out.as_chunks_mut::<BLOCK>().0)
+                {
+                    let (d, m) = (block.d.get(), block.m.get());
+                    for (o, q) in out.iter_mut().zip(block.codes()) {
+                        *o = f32::from(q).mul_add(d, m);
+                    }
+                }
+            }
+
+            fn valid(row: &[u8]) -> bool {
+                blocks::<Self>(row)
+                    .iter()
+                    .all(|b| b.d.is_finite() && b.m.is_finite())
+            }
+        }
+        impl Encode for $ty {
+            #[inline(always)]
+            fn encode(values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
+                match weights {
+                    Some(weights) => weighted(values, weights, blocks_mut::<Self>(out), |x, w| {
+                        let (d, min, codes) = search::affine::<BLOCK, $bits>(x, w);
+                        $block::new((d, -min, codes))
+                    }),
+                    None => Self::encode_fast(values, out),
+                }
+            }
+
+            #[inline(always)]
+            fn encode_fast(values: &[f32], out: &mut [u8]) {
+                let out = blocks_mut::<Self>(out);
+                for (block, x) in out.iter_mut().zip(values.as_chunks::<BLOCK>().0) {
+                    *block = $block::new(range::<$bits>(x));
+                }
+            }
+        }
+    };
+}
+
+affine!(Q4_1, Q4_1Block, "q4_1", bits: 4, high: 0);
+affine!(Q5_1, Q5_1Block, "q5_1", bits: 5, high: 4);
+
+/// Scale, minimum and codes that spread the codes evenly from the least to the largest value.
+#[inline(always)]
+fn range<const BITS: u32>(x: &[f32; BLOCK]) -> (f32, f32, [u8; BLOCK]) {
+    let min = x.iter().fold(f32::MAX, |m, v| m.min(*v));
+    let max = x.iter().fold(f32::MIN, |m, v| m.max(*v));
+    let top = (1 << BITS) - 1;
+    let d = (max - min) / top as f32;
+    let inverse = if d != 0.0 { 1.0 / d } else { 0.0 };
+    let mut codes = [0; BLOCK];
+    for (q, v) in codes.iter_mut().zip(x) {
+        *q = ((v - min).mul_add(inverse, 0.5) as i32).clamp(0, top) as u8;
+    }
+    (d, min, codes)
+}
+
+/// 32 signed bytes and a scale.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+pub struct Q8_0Block {
+    pub d: Half,
+    pub qs: [i8; BLOCK],
+}
+
+/// As [`Q8_0Block`], with `s`: the scale times the sum of the codes.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+pub struct Q8_1Block {
+    pub d: Half,
+    pub s: Half,
+    pub qs: [i8; BLOCK],
+}
+
+/// Codes of a block for a given inverse scale that maps its values to -127..=127.
+#[inline(always)]
+fn byte_codes(x: &[f32; BLOCK], inverse: f32, round: impl Fn(f32) -> f32) -> [i8; BLOCK] {
+    let mut codes = [0; BLOCK];
+    for (q, v) in codes.iter_mut().zip(x) {
+        *q = round(v * inverse) as i32 as i8;
+    }
+    codes
+}
+
+/// Scale and codes with the largest magnitude on ±127, ties away from zero.
+#[inline(always)]
+fn bytes_exact(x: &[f32; BLOCK]) -> (f32, [i8; BLOCK]) {
+    let d = x.iter().fold(0f32, |m, v| m.max(v.abs())) / 127.0;
+    let inverse = if d != 0.0 { 1.0 / d } else { 0.0 };
+    (d, byte_codes(x, inverse, f32::round))
+}
+
+/// Scale and codes with the largest magnitude on ±127, ties to even, as vector units round.
+#[inline(always)]
+fn bytes_fast(x: &[f32; BLOCK]) -> (f32, [i8; BLOCK]) {
+    let amax = x.iter().fold(0f32, |m, v| m.max(v.abs()));
+    let inverse = if amax != 0.0 { 127.0 / amax } else { 0.0 };
+    (amax / 127.0, byte_codes(x, inverse, f32::round_ties_even))
+}
+
+impl Q8_0Block {
+    #[inline(always)]
+    fn new((d, qs): (f32, [i8; BLOCK])) -> Q8_0Block {
+        Q8_0Block {
+            d: Half::saturating(d),
+            qs,
+        }
+    }
+}
+
+impl Q8_1Block {
+    #[inline(always)]
+    fn new((d, qs): (f32, [i8; BLOCK])) -> Q8_1Block {
+        let sum: i32 = qs.iter().map(|q| i32::from(*q)).sum();
+        Q8_1Block {
+            d: Half::saturating(d),
+            s: Half::saturating(sum as f32 * d),
+            qs,
+        }
+    }
+}
+
+/// Defines a type of signed bytes.
+macro_rules! bytes {
+    ($ty:ident, $block:ident, $name:literal, activation: $activation:expr, repacked: $repacked:expr) => {
+        pub struct $ty;
+        impl BlockFormat for $ty {
+            const TYPE: Type = Type::$ty;
+            const NAME: &'static str = $name;
+            const BLOCK: usize = BLOCK;
+            type Block = $block;
+            const ACTIVATION: Option<Type> = Some($activation);
+            const REPACKED: Option<Type> = $repacked;
+
+            #[inline(always)]
+            fn decode(row: &[u8], out: &mut [f32]) {
+                for (block, out) in blocks::<Self>(row)
+                    .iter()
+                    .zip(out.as_chunks_mut::<BLOCK>().0)
+                {
+                    let d = block.d.get();
+                    for (o, q) in out.iter_mut().zip(&block.qs) {
+                        *o = f32::from(*q) * d;
+                    }
+                }
+            }
+
+            fn valid(row: &[u8]) -> bool {
+                blocks::<Self>(row).iter().all(|b| b.d.is_finite())
+            }
+        }
+        impl Encode for $ty {
+            #[inline(always)]
+            fn encode(values: &[f32], _weights: Option<&[f32]>, out: &mut [u8]) {
+                let out = blocks_mut::<Self>(out);
+                for (block, x) in out.iter_mut().zip(values.as_chunks::<BLOCK>().0) {
+                    *block = $block::new(bytes_exact(x));
+                }
+            }
+
+            #[inline(always)]
+            fn encode_fast(values: &[f32], out: &mut [u8]) {
+                let out = blocks_mut::<Self>(out);
+                for (block, x) in out.iter_mut().zip(values.as_chunks::<BLOCK>().0) {
+                    *block = $block::new(bytes_fast(x));
+                }
+            }
+        }
+    };
+}
+
+bytes!(Q8_0, Q8_0Block, "q8_0", activation: Type::Q8_2_x4, repacked: Some(Type::Q8_0_r8));
+bytes!(Q8_1, Q8_1Block, "q8_1", activation: Type::Q8_1, repacked: None);
