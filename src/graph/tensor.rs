@@ -1,6 +1,6 @@
 //! The tensor: the struct that C callers share with us, and [`Tensor`], the handle everything inside uses.
 
-use std::ffi::{CStr, c_char, c_void};
+use std::ffi::{c_char, c_void};
 use std::ptr::NonNull;
 
 use super::op::{Op, UnaryOp};
@@ -170,23 +170,21 @@ impl Tensor {
 
     /// The name; lossy where it is not UTF-8.
     pub fn name(self) -> String {
-        // SAFETY: as in `field!`; the array is copied, and cut at its last byte if no terminator is in it.
-        let mut name = unsafe { (*self.0.as_ptr()).name };
-        name[MAX_NAME - 1] = 0;
-        // SAFETY: the copy ends in a null byte.
-        unsafe { CStr::from_ptr(name.as_ptr()) }
-            .to_string_lossy()
-            .into_owned()
+        String::from_utf8_lossy(self.name_bytes().as_bytes()).into_owned()
     }
     /// Sets the name, cut to 63 bytes.
     pub fn set_name(self, name: &str) -> Tensor {
-        let mut bytes = [0 as c_char; MAX_NAME];
-        for (to, from) in bytes[..MAX_NAME - 1].iter_mut().zip(name.bytes()) {
-            *to = from as c_char;
-        }
-        // SAFETY: as in `field!`.
-        unsafe { (*self.0.as_ptr()).name = bytes }
+        write_name(self, &[name.as_bytes()]);
         self
+    }
+    /// Whether these bytes are the name.
+    pub fn has_name(self, name: &[u8]) -> bool {
+        self.name_bytes().as_bytes() == name
+    }
+    /// A copy of the name that needs no allocation.
+    pub fn name_bytes(self) -> Name {
+        // SAFETY: as in `field!`; the array is copied.
+        Name(unsafe { (*self.0.as_ptr()).name })
     }
 
     /// Which unary operator an [`Op::Unary`] node applies (its first parameter).
@@ -211,4 +209,29 @@ impl Tensor {
 #[inline]
 fn opt_ptr(t: Option<Tensor>) -> *mut ggml_tensor {
     t.map_or(std::ptr::null_mut(), Tensor::as_ptr)
+}
+
+/// The name of a tensor as bytes.
+#[derive(Clone, Copy)]
+pub struct Name([c_char; MAX_NAME]);
+
+impl Name {
+    /// The bytes in front of the terminator.
+    pub fn as_bytes(&self) -> &[u8] {
+        // SAFETY: `c_char` is one byte without invalid values.
+        let bytes: &[u8; MAX_NAME] = unsafe { &*(&raw const self.0).cast() };
+        let end = bytes[..MAX_NAME - 1].iter().position(|&b| b == 0);
+        &bytes[..end.unwrap_or(MAX_NAME - 1)]
+    }
+}
+
+/// Sets a name to the pieces one after the other, cut to 63 bytes.
+pub(super) fn write_name(t: Tensor, pieces: &[&[u8]]) {
+    let mut name = [0 as c_char; MAX_NAME];
+    let bytes = pieces.iter().flat_map(|piece| piece.iter());
+    for (to, from) in name[..MAX_NAME - 1].iter_mut().zip(bytes) {
+        *to = *from as c_char;
+    }
+    // SAFETY: as in `field!`.
+    unsafe { (*t.as_ptr()).name = name }
 }
