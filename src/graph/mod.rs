@@ -26,5 +26,6 @@ pub use context::{
 };
 pub use op::{Op, UnaryOp};
 pub use tensor::{
-    MAX_DIMS, MAX_NAME, MAX_OP_PARAMS, MAX_SRC, Name, Shape, Strides, Tensor, ggml_tensor,
+    MAX_DIMS, MAX_NAME, MAX_OP_PARAMS, MAX_SRC, Name, Shape, Strides, TENSOR_FLAG_INPUT,
+    TENSOR_FLAG_OUTPUT, Tensor, ggml_tensor,
 };

@@ -11,6 +11,11 @@ pub const MAX_SRC: usize = 10;
 pub const MAX_NAME: usize = 64;
 pub const MAX_OP_PARAMS: usize = 64;
 
+/// Marks an input: the graph allocator places it before everything else, so that it can be set before the graph runs.
+pub const TENSOR_FLAG_INPUT: i32 = 1;
+/// Marks an output: the graph allocator never gives its memory to another tensor.
+pub const TENSOR_FLAG_OUTPUT: i32 = 2;
+
 /// Elements per dimension, innermost first.
 pub type Shape = [i64; MAX_DIMS];
 /// Bytes between neighbours per dimension, innermost first (`nb[0]` is the size of a block).

@@ -1,0 +1,91 @@
+//! The CPU as a device.
+
+use std::any::Any;
+use std::ffi::CStr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::buffer::{BufferType, cpu_buffer_type};
+use super::device::{Backend, Device};
+use super::{Status, buffer};
+use crate::cpu;
+use crate::graph::Tensor;
+
+/// Asked between nodes; true stops the computation.
+pub type AbortCallback = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// Threads of a new CPU backend (`GGML_DEFAULT_N_THREADS`).
+const DEFAULT_N_THREADS: usize = 4;
+
+/// The CPU: how many threads it may use, what may stop it, and scratch memory kept between graphs.
+pub struct Cpu {
+    n_threads: AtomicUsize,
+    abort: Mutex<Option<AbortCallback>>,
+    work: Mutex<Vec<CacheLine>>,
+}
+
+#[repr(align(64))]
+#[derive(Clone, Copy)]
+struct CacheLine([u8; buffer::HOST_ALIGNMENT]);
+
+/// A new CPU backend.
+pub fn cpu_backend() -> Arc<Backend> {
+    Backend::new(Cpu {
+        n_threads: AtomicUsize::new(DEFAULT_N_THREADS),
+        abort: Mutex::new(None),
+        work: Mutex::new(Vec::new()),
+    })
+}
+
+impl Cpu {
+    pub fn set_n_threads(&self, n_threads: usize) {
+        self.n_threads.store(n_threads.max(1), Ordering::Relaxed);
+    }
+    pub fn set_abort_callback(&self, callback: Option<AbortCallback>) {
+        *self.abort.lock().unwrap_or_else(PoisonError::into_inner) = callback;
+    }
+}
+
+impl Device for Cpu {
+    fn name(&self) -> &CStr {
+        c"CPU"
+    }
+    fn guid(&self) -> &'static [u8; 16] {
+        b"\xaa\x67\xc7\x43\x96\xe6\xa3\x8a\xe3\xaf\xea\x92\x36\xbc\xfc\x89"
+    }
+    fn default_buffer_type(&self) -> BufferType {
+        cpu_buffer_type()
+    }
+    fn compute(&self, nodes: &[Tensor]) -> Status {
+        let n_threads = self.n_threads.load(Ordering::Relaxed);
+        let bytes = cpu::plan(nodes, n_threads);
+        let mut work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = bytes.div_ceil(buffer::HOST_ALIGNMENT);
+        if let Some(more) = lines.checked_sub(work.len())
+            && work.try_reserve(more).is_err()
+        {
+            crate::log_error!("CPU: failed to allocate {bytes} bytes of scratch memory");
+            return Status::AllocFailed;
+        }
+        if lines > work.len() {
+            work.resize(lines, CacheLine([0; buffer::HOST_ALIGNMENT]));
+        }
+        let abort = self
+            .abort
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let abort = abort.as_deref().map(|a| a as &(dyn Fn() -> bool + Sync));
+        // SAFETY: the work buffer has what the plan asked for and is locked; the nodes are allocated, as callers of a backend promise.
+        unsafe { cpu::compute(nodes, n_threads, work.as_mut_ptr().cast(), bytes, abort) }
+    }
+    fn supports_op(&self, node: Tensor) -> bool {
+        cpu::supports_op(node)
+    }
+    fn supports_buffer_type(&self, buft: BufferType) -> bool {
+        buft.is_host()
+    }
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
