@@ -5,9 +5,11 @@ use std::ffi::CStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use memmap2::MmapMut;
+
+use super::Status;
 use super::buffer::{BufferType, cpu_buffer_type};
 use super::device::{Backend, Device};
-use super::{Status, buffer};
 use crate::cpu;
 use crate::graph::Tensor;
 
@@ -21,19 +23,16 @@ const DEFAULT_N_THREADS: usize = 4;
 pub struct Cpu {
     n_threads: AtomicUsize,
     abort: Mutex<Option<AbortCallback>>,
-    work: Mutex<Vec<CacheLine>>,
+    /// Pages, so aligned to more than any vector.
+    work: Mutex<Option<MmapMut>>,
 }
-
-#[repr(align(64))]
-#[derive(Clone, Copy)]
-struct CacheLine([u8; buffer::HOST_ALIGNMENT]);
 
 /// A new CPU backend.
 pub fn cpu_backend() -> Arc<Backend> {
     Backend::new(Cpu {
         n_threads: AtomicUsize::new(DEFAULT_N_THREADS),
         abort: Mutex::new(None),
-        work: Mutex::new(Vec::new()),
+        work: Mutex::new(None),
     })
 }
 
@@ -60,16 +59,21 @@ impl Device for Cpu {
         let n_threads = self.n_threads.load(Ordering::Relaxed);
         let bytes = cpu::plan(nodes, n_threads);
         let mut work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
-        let lines = bytes.div_ceil(buffer::HOST_ALIGNMENT);
-        if let Some(more) = lines.checked_sub(work.len())
-            && work.try_reserve(more).is_err()
-        {
-            crate::log_error!("CPU: failed to allocate {bytes} bytes of scratch memory");
-            return Status::AllocFailed;
+        if bytes > work.as_ref().map_or(0, |w| w.len()) {
+            *work = None; // the old one goes before the new one comes
+            match MmapMut::map_anon(bytes) {
+                Ok(map) => *work = Some(map),
+                Err(e) => {
+                    crate::log_error!(
+                        "CPU: failed to allocate {bytes} bytes of scratch memory: {e}"
+                    );
+                    return Status::AllocFailed;
+                }
+            }
         }
-        if lines > work.len() {
-            work.resize(lines, CacheLine([0; buffer::HOST_ALIGNMENT]));
-        }
+        let base = work
+            .as_mut()
+            .map_or(std::ptr::null_mut(), |w| w.as_mut_ptr());
         let abort = self
             .abort
             .lock()
@@ -77,7 +81,7 @@ impl Device for Cpu {
             .clone();
         let abort = abort.as_deref().map(|a| a as &(dyn Fn() -> bool + Sync));
         // SAFETY: the work buffer has what the plan asked for and is locked; the nodes are allocated, as callers of a backend promise.
-        unsafe { cpu::compute(nodes, n_threads, work.as_mut_ptr().cast(), bytes, abort) }
+        unsafe { cpu::compute(nodes, n_threads, base, bytes, abort) }
     }
     fn supports_op(&self, node: Tensor) -> bool {
         cpu::supports_op(node)
