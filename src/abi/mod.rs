@@ -2,6 +2,7 @@
 //! It checks pointers, converts, and calls inward; every body runs under [`guard`], so that no panic crosses it.
 
 pub mod llama;
+pub mod quant;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

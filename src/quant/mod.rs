@@ -5,6 +5,7 @@
 //! type that implements [`BlockFormat`] and [`Encode`]. What several families search for (scales, mins, codes) is in `search`.
 
 mod float;
+mod ftype;
 mod half;
 pub mod legacy;
 mod search;
@@ -13,6 +14,7 @@ use bytemuck::Pod;
 use multiversion::multiversion;
 use strum::{FromRepr, VariantArray};
 
+pub use ftype::FileType;
 pub use half::{Bhalf, Half};
 
 /// A tensor type: how a row of floats lies in memory. One zero-sized struct per type implements it.
@@ -182,7 +184,7 @@ const fn index_by_number() -> [u8; 512] {
     }
     index
 }
-static INDEX: [u8; 512] = index_by_number();
+const INDEX: [u8; 512] = index_by_number();
 
 /// Tensor types, numbered as `enum ggml_type` at the ABI level; `Type::from_raw` refuses unknown numbers.
 #[repr(C)]
@@ -294,6 +296,16 @@ impl Type {
     #[inline]
     pub fn info(self) -> Option<&'static TypeInfo> {
         TYPES.get(INDEX[self as usize] as usize)
+    }
+
+    /// The place of the type in [`TYPES`]; `None` for types this build does not implement.
+    pub const fn index(self) -> Option<usize> {
+        let index = INDEX[self as usize] as usize;
+        if index < TYPES.len() {
+            Some(index)
+        } else {
+            None
+        }
     }
 
     /// Values per block; 1 for types that are not implemented.
