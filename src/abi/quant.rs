@@ -495,10 +495,10 @@ const fn entry<const I: usize>() -> Entry {
         name: NAMES[I].as_ptr().cast(),
         to_float: if converts { Some(to_float::<I>) } else { None },
         from_float: if writes { Some(from_float::<I>) } else { None },
-        from_float_ref: if writes {
-            Some(from_float_ref::<I>)
-        } else {
-            None
+        from_float_ref: match writes {
+            true if info.reference_is_fast => Some(from_float::<I>),
+            true => Some(from_float_ref::<I>),
+            false => None,
         },
         vec_dot: if multiplies(info) {
             Some(vec_dot::<I>)

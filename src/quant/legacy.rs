@@ -51,25 +51,10 @@ fn pack<const HIGH: usize>(codes: &[u8; BLOCK]) -> ([u8; HIGH], [u8; 16]) {
     (high, low)
 }
 
-/// Calls `encode` with each block's values and weights (see [`search::importance`]).
-#[inline(always)]
-fn weighted<B>(
-    values: &[f32],
-    weights: &[f32],
-    out: &mut [B],
-    encode: impl Fn(&[f32; BLOCK], &[f32; BLOCK]) -> B,
-) {
-    let sigma2 = search::mean_square(values);
-    let pairs = values.as_chunks().0.iter().zip(weights.as_chunks().0);
-    for (block, (x, w)) in out.iter_mut().zip(pairs) {
-        *block = encode(x, &search::importance(x, w, sigma2));
-    }
-}
-
 /// Defines a symmetric type.
 macro_rules! symmetric {
     ($ty:ident, $block:ident, $name:literal, bits: $bits:literal, high: $high:literal, repacked: $repacked:expr,
-     plain: $plain:expr, fast: $fast:expr) => {
+     plain: $plain:expr, fast: $fast:expr, reference_is_fast: $reference:literal) => {
         #[repr(C)]
         #[derive(Clone, Copy, Debug, Pod, Zeroable)]
         pub struct $block {
@@ -122,13 +107,20 @@ macro_rules! symmetric {
             }
         }
         impl Encode for $ty {
+            const REFERENCE_IS_FAST: bool = $reference;
+
             #[inline(always)]
             fn encode(values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
                 let out = blocks_mut::<Self>(out);
                 match weights {
-                    Some(weights) => weighted(values, weights, out, |x, w| {
-                        $block::new(search::symmetric::<BLOCK, $bits>(x, w))
-                    }),
+                    Some(weights) => {
+                        let sigma2 = search::mean_square(values);
+                        let pairs = values.as_chunks().0.iter().zip(weights.as_chunks().0);
+                        for (block, (x, w)) in out.iter_mut().zip(pairs) {
+                            let w = search::importance(x, w, sigma2);
+                            *block = $block::new(search::symmetric::<BLOCK, $bits>(x, &w));
+                        }
+                    }
                     None => {
                         for (block, x) in out.iter_mut().zip(values.as_chunks::<BLOCK>().0) {
                             *block = $block::new($plain(x));
@@ -149,11 +141,11 @@ macro_rules! symmetric {
 }
 
 symmetric!(Q4_0, Q4_0Block, "q4_0", bits: 4, high: 0, repacked: Type::Q4_0_r8,
-    plain: extreme::<4>, fast: refined_extreme::<4>);
+    plain: extreme::<4>, fast: refined_extreme::<4>, reference_is_fast: false);
 symmetric!(Q5_0, Q5_0Block, "q5_0", bits: 5, high: 4, repacked: Type::Q5_0_r4,
-    plain: extreme::<5>, fast: extreme::<5>);
+    plain: extreme::<5>, fast: extreme::<5>, reference_is_fast: false);
 symmetric!(Q6_0, Q6_0Block, "q6_0", bits: 6, high: 8, repacked: Type::Q6_0_r4,
-    plain: search::symmetric_square::<BLOCK, 6>, fast: refined_extreme::<6>);
+    plain: search::symmetric_square::<BLOCK, 6>, fast: refined_extreme::<6>, reference_is_fast: true);
 
 /// The scale that puts the value of largest magnitude on the lowest code, and its inverse (0 for a block of zeros).
 #[inline(always)]
@@ -166,12 +158,8 @@ fn extreme_scale<const BITS: u32>(x: &[f32; BLOCK]) -> (f32, f32) {
 #[inline(always)]
 fn symmetric_codes<const BITS: u32>(x: &[f32; BLOCK], inverse: f32) -> [u8; BLOCK] {
     let half = (1 << (BITS - 1)) as f32 + 0.5;
-    let mut codes = [0; BLOCK];
-    for (q, v) in codes.iter_mut().zip(x) {
-        // The conversion truncates and saturates (a NaN, from an inverse that overflowed, becomes 0).
-        *q = (v.mul_add(inverse, half) as i32).clamp(0, (1 << BITS) - 1) as u8;
-    }
-    codes
+    // The conversion truncates and saturates (a NaN, from an inverse that overflowed, becomes 0).
+    x.map(|v| (v.mul_add(inverse, half) as i32).clamp(0, (1 << BITS) - 1) as u8)
 }
 
 /// Scale and codes: the value of largest magnitude gets the lowest code.
@@ -185,15 +173,21 @@ fn extreme<const BITS: u32>(x: &[f32; BLOCK]) -> (f32, [u8; BLOCK]) {
 #[inline(always)]
 fn refined_extreme<const BITS: u32>(x: &[f32; BLOCK]) -> (f32, [u8; BLOCK]) {
     let (d, inverse) = extreme_scale::<BITS>(x);
-    let codes = symmetric_codes::<BITS>(x, inverse);
+    let half = (1 << (BITS - 1)) as f32;
+    let scaled = x.map(|v| v * inverse);
+    let codes = scaled.map(|v| ((v + (half + 0.5)) as i32).clamp(0, (1 << BITS) - 1) as u8);
     let mut sum_qx = 0.0;
     let mut sum_qq = 0.0;
-    for (q, v) in codes.iter().zip(x) {
-        let q = f32::from(i16::from(*q) - (1 << (BITS - 1)));
-        // Scaled values, whose squares cannot overflow, serve as well for weights.
-        let w = (v * inverse) * (v * inverse);
-        sum_qx += w * v * q;
-        sum_qq += w * q * q;
+    for j in 0..BLOCK / 2 {
+        let term = |j: usize| {
+            let q = f32::from(codes[j]) - half;
+            // Scaled values, whose squares cannot overflow, serve as well for weights.
+            let w = scaled[j] * scaled[j];
+            (w * x[j], w * q, q)
+        };
+        let ((wx0, wq0, q0), (wx1, wq1, q1)) = (term(j), term(j + BLOCK / 2));
+        sum_qx += wx0.mul_add(q0, wx1 * q1);
+        sum_qq += wq0.mul_add(q0, wq1 * q1);
     }
     let fitted = sum_qx / sum_qq;
     (if fitted.is_finite() { fitted } else { d }, codes)
@@ -260,10 +254,15 @@ macro_rules! affine {
             #[inline(always)]
             fn encode(values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
                 match weights {
-                    Some(weights) => weighted(values, weights, blocks_mut::<Self>(out), |x, w| {
-                        let (d, min, codes) = search::affine::<BLOCK, $bits>(x, w);
-                        $block::new((d, -min, codes))
-                    }),
+                    Some(weights) => {
+                        let sigma2 = search::mean_square(values);
+                        let pairs = values.as_chunks().0.iter().zip(weights.as_chunks().0);
+                        for (block, (x, w)) in blocks_mut::<Self>(out).iter_mut().zip(pairs) {
+                            let w = search::importance(x, w, sigma2);
+                            let (d, min, codes) = search::affine::<BLOCK, $bits>(x, &w);
+                            *block = $block::new((d, -min, codes));
+                        }
+                    }
                     None => Self::encode_fast(values, out),
                 }
             }

@@ -52,6 +52,10 @@ pub trait BlockFormat {
 
 /// A type into which floats can be converted.
 pub trait Encode: BlockFormat {
+    /// Where the reference makes no difference between the quick way and the way that files are made when it has no weights, in
+    /// `from_float_ref`, which callers take for the definition of a type.
+    const REFERENCE_IS_FAST: bool = false;
+
     /// Encodes one row of finite values as well as the format allows; `weights`, if given, are the importance of each column (as
     /// many as values, none negative).
     fn encode(values: &[f32], weights: Option<&[f32]>, out: &mut [u8]);
@@ -97,6 +101,8 @@ pub struct TypeInfo {
     /// `None` for types that are only read.
     pub encode: Option<EncodeFn>,
     pub encode_fast: Option<EncodeFastFn>,
+    /// [`Encode::REFERENCE_IS_FAST`].
+    pub reference_is_fast: bool,
     /// Whether every scale of a row is finite.
     pub valid: fn(&[u8]) -> bool,
 }
@@ -125,6 +131,7 @@ impl TypeInfo {
         TypeInfo {
             encode: Some(encode_row::<F>),
             encode_fast: Some(encode_row_fast::<F>),
+            reference_is_fast: F::REFERENCE_IS_FAST,
             ..TypeInfo::decoder::<F>()
         }
     }
@@ -144,6 +151,7 @@ impl TypeInfo {
             decode: decode_row::<F>,
             encode: None,
             encode_fast: None,
+            reference_is_fast: false,
             valid: F::valid,
         }
     }

@@ -135,18 +135,30 @@ pub fn on_grid<G: Grid, const N: usize>(x: &[f32; N], w: &[f32; N]) -> (f32, [u8
 
     // The largest value goes on (or near) either end of the grid.
     let step = (last - first) / (G::CODES - 1) as f32 * 0.1;
-    let mut candidates = [[first / max; LANES]; 5];
+    let mut inverse = first / max;
+    let mut candidates = [[inverse; LANES]; 5];
     for i in 0..38 {
-        let offset = step * (i / 2 - 9) as f32;
+        let offset = step * (i as i32 / 2 - 9) as f32;
         let end = if i % 2 == 0 {
-            -(-first + offset)
+            first - offset
         } else {
             last + offset
         };
-        candidates[(i as usize + 1) / LANES][(i as usize + 1) % LANES] = end / max;
+        candidates[i / LANES][i % LANES] = end / max;
     }
 
-    let (mut inverse, mut score, mut sum_xv, mut sum_vv) = (candidates[0][0], -1.0, 0.0, 0.0);
+    // Fused multiply-adds here and plain ones in the lanes, as compilers make of the reference: q6_0 is equal to the bit.
+    let (mut sum_xv, mut sum_vv) = (0f32, 0f32);
+    for (x, w) in group.x.iter().zip(&group.w) {
+        let v = G::nearest(*x, inverse);
+        sum_xv = (w * x).mul_add(v, sum_xv);
+        sum_vv = (w * v).mul_add(v, sum_vv);
+    }
+    let mut score = if sum_vv > 0.0 {
+        sum_xv / sum_vv * sum_xv
+    } else {
+        0.0
+    };
     for batch in &candidates {
         let (xv, vv) = sums_of_lanes::<G, N>(&group, batch);
         for l in 0..LANES {
@@ -177,8 +189,8 @@ fn sums_of_lanes<G: Grid, const N: usize>(group: &Group<N>, inverse: &Lanes) -> 
         let wx = w * x;
         for l in 0..LANES {
             let v = G::nearest(x, inverse[l]);
-            xv[l] = wx.mul_add(v, xv[l]);
-            vv[l] = (w * v).mul_add(v, vv[l]);
+            xv[l] += wx * v;
+            vv[l] += (w * v) * v;
         }
     }
     (xv, vv)
@@ -198,7 +210,7 @@ fn improve<G: Grid, const N: usize>(
         let mut found = None;
         for j in 0..N {
             let v = G::value(codes[j]);
-            let slope = scale * group.w[j] * (group.x[j] - scale * v);
+            let slope = scale * group.w[j] * (-scale).mul_add(v, group.x[j]);
             let to = match slope {
                 s if s > 0.0 && usize::from(codes[j]) + 1 < G::CODES => codes[j] + 1,
                 s if s < 0.0 && codes[j] > 0 => codes[j] - 1,
@@ -212,8 +224,8 @@ fn improve<G: Grid, const N: usize>(
         }
         let Some((j, to)) = found else { break };
         let (old, new) = (G::value(codes[j]), G::value(to));
-        let xv = sum_xv + group.w[j] * group.x[j] * (new - old);
-        let vv = sum_vv + group.w[j] * (new * new - old * old);
+        let xv = (group.w[j] * (new - old)).mul_add(group.x[j], sum_xv);
+        let vv = group.w[j].mul_add(new * new - old * old, sum_vv);
         if !(vv > 0.0 && xv * xv > scale * sum_xv * vv) {
             break;
         }
