@@ -1,6 +1,7 @@
 //! The CPU device: threads, vector levels (`simd`), matmul, attention and the other operators. Knows tensors and types, not buffers.
 
 mod exec;
+pub mod matmul;
 mod ops;
 pub mod simd;
 pub mod task;
