@@ -31,7 +31,7 @@ impl Sampler {
         let epsilon = s - 1.0;
         let k =
             (epsilon * 2.0f32.powf(*mu) / (1.0 - (n_vocab as f32).powf(-epsilon))).powf(1.0 / s);
-        candidates.top_k((k as i32).max(1), 1);
+        candidates.top_k(k as i32, 1);
         let token = self.pick(candidates);
         steer(candidates, token, tau, eta, mu);
         token

@@ -1,13 +1,20 @@
 //! Choosing the next token: [`Candidates`] are thinned out and reordered by the filters here, until [`Sampler`] picks one.
 //! Grammars and chat templates are not here.
 
+mod adaptive;
+mod dry;
 mod mirostat;
 mod pick;
+mod rng;
+mod sort;
 
 use std::collections::HashMap;
 
 use super::params::{llama_token, llama_token_data};
-pub use pick::{Sampler, greedy};
+pub use adaptive::AdaptiveP;
+pub use dry::{Breakers, Dry, DryParams, find_breakers};
+pub use pick::{Sampler, greedy, pick_with};
+pub use rng::Mt19937;
 
 /// The candidates for the next token.
 pub struct Candidates<'a> {
@@ -55,38 +62,22 @@ impl<'a> Candidates<'a> {
         self.data.iter().fold(f32::MIN, |max, c| max.max(c.logit))
     }
 
-    /// Moves the `k` candidates of largest logit to the front, sorted.
-    fn sort_first(&mut self, k: usize) {
-        if self.sorted || self.len() < 2 {
-            return;
-        }
-        let descending = |a: &llama_token_data, b: &llama_token_data| b.logit.total_cmp(&a.logit);
-        if k < self.len() && k > 0 {
-            self.data.select_nth_unstable_by(k - 1, descending);
-        }
-        let k = k.min(self.len());
-        self.data[..k].sort_unstable_by(descending);
-        self.sorted = true;
-    }
-
-    fn sort(&mut self) {
-        self.sort_first(self.len());
-    }
-
     /// Sorts the candidates and computes their probabilities, divided by their sum if `normalize` says so.
     pub fn softmax(&mut self, normalize: bool) {
         self.sort();
-        let Some(max) = self.data.first().map(|c| c.logit) else {
-            return;
-        };
-        let mut sum = 0.0;
-        for c in self.data.iter_mut() {
-            c.p = (c.logit - max).exp();
-            sum += c.p;
-        }
-        if normalize {
+        self.weigh();
+        let sum: f32 = self.data.iter().map(|c| c.p).sum();
+        if normalize && sum > 0.0 {
             self.data.iter_mut().for_each(|c| c.p /= sum);
         }
+    }
+
+    /// Computes the probabilities up to a factor: relative to the largest.
+    fn weigh(&mut self) {
+        let max = self.max_logit();
+        self.data
+            .iter_mut()
+            .for_each(|c| c.p = weight(c.logit, max));
     }
 
     /// Keeps the `k` most probable; all if `k` is not positive.
@@ -95,8 +86,7 @@ impl<'a> Candidates<'a> {
             Ok(k) if k > 0 => k.max(min_keep).min(self.len()),
             _ => self.len(),
         };
-        self.sort_first(k);
-        self.truncate(k);
+        self.keep_first(k);
     }
 
     /// Keeps the most probable whose probabilities add up to `p` (nucleus sampling, arXiv 1904.09751).
@@ -104,13 +94,18 @@ impl<'a> Candidates<'a> {
         if p >= 1.0 {
             return;
         }
-        self.softmax(true);
+        if self.is_empty() {
+            return;
+        }
+        self.weigh();
+        let total: f64 = self.data.iter().map(|c| f64::from(c.p)).sum();
+        let total = total as f32;
+        self.data.iter_mut().for_each(|c| c.p /= total);
         let mut sum = 0.0;
-        let last = self.data.iter().enumerate().position(|(i, c)| {
+        self.keep_until(|i, c| {
             sum += c.p;
             sum >= p && i + 1 >= min_keep
         });
-        self.truncate(last.map_or(self.len(), |i| i + 1));
     }
 
     /// Keeps those at least `p` times as probable as the most probable one.
@@ -166,7 +161,7 @@ impl<'a> Candidates<'a> {
             return;
         }
         self.softmax(true);
-        let entropy: f32 = self.data.iter().map(|c| -c.p * c.p.ln()).sum();
+        let entropy = self.entropy_of_probabilities();
         let mut scored: Vec<(f32, llama_token_data)> = self
             .data
             .iter()
@@ -185,6 +180,12 @@ impl<'a> Candidates<'a> {
         self.sorted = false;
     }
 
+    /// In nats.
+    fn entropy_of_probabilities(&self) -> f32 {
+        let terms = self.data.iter().filter(|c| c.p > 0.0);
+        terms.map(|c| -c.p * c.p.ln()).sum()
+    }
+
     /// Dynamic temperature (arXiv 2309.02772): between `min_temp` and `max_temp`, by the entropy relative to the largest possible.
     pub fn entropy(&mut self, min_temp: f32, max_temp: f32, exponent: f32) {
         if self.len() <= 1 {
@@ -192,12 +193,7 @@ impl<'a> Candidates<'a> {
         }
         let max_entropy = -(1.0 / self.len() as f32).ln();
         self.softmax(true);
-        let entropy: f32 = self
-            .data
-            .iter()
-            .filter(|c| c.p > 0.0)
-            .map(|c| -c.p * c.p.ln())
-            .sum();
+        let entropy = self.entropy_of_probabilities();
         let temp = min_temp + (max_temp - min_temp) * (entropy / max_entropy).powf(exponent);
         self.temperature(temp);
         self.softmax(true);
@@ -213,7 +209,7 @@ impl<'a> Candidates<'a> {
         if n <= 0.0 || self.len() < 4 {
             return;
         }
-        let (mut sum, mut squares, mut max, mut count) = (0.0, 0.0, 0.0f32, 0);
+        let (mut sum, mut squares, mut max, mut count) = (0.0, 0.0, f32::MIN, 0);
         for l in self.data.iter().map(|c| c.logit) {
             if l != f32::NEG_INFINITY {
                 max = max.max(l);
@@ -224,8 +220,7 @@ impl<'a> Candidates<'a> {
         }
         let mean = sum / f64::from(count);
         let variance = squares / f64::from(count) - mean * mean;
-        // also false where the variance is not a number
-        if count < 4 || !(variance > 0.0) {
+        if count < 4 || variance.is_nan() || variance <= 0.0 {
             return;
         }
         let threshold = max - n * variance.sqrt() as f32;
@@ -279,6 +274,15 @@ impl<'a> Candidates<'a> {
         }
         self.sorted = false;
     }
+}
+
+/// The probability of a logit relative to that of the largest.
+fn weight(logit: f32, max: f32) -> f32 {
+    if logit == max {
+        return 1.0; // also if both are infinite
+    }
+    let weight = (logit - max).exp();
+    if weight.is_nan() { 0.0 } else { weight }
 }
 
 /// Classifier-free guidance (arXiv 2306.17806): moves `logits` away from `guidance` by `scale`; both become log-probabilities.
