@@ -6,7 +6,6 @@ use super::Type;
 
 /// File types, numbered as `enum ggml_ftype`.
 #[repr(i32)]
-#[allow(non_camel_case_types)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromRepr)]
 pub enum FileType {
     Unknown = -1,

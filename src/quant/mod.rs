@@ -4,11 +4,16 @@
 //! A family's file holds the `repr(C)` blocks (bytes only, so that they lie anywhere in memory) and one zero-sized struct per
 //! type that implements [`BlockFormat`] and [`Encode`]. What several families search for (scales, mins, codes) is in `search`.
 
+// Types are called what the field calls them.
+#![allow(non_camel_case_types)]
+
 mod float;
 mod ftype;
 mod half;
+pub mod kquant;
 pub mod legacy;
 mod search;
+mod superblock;
 
 use bytemuck::Pod;
 use multiversion::multiversion;
@@ -181,6 +186,12 @@ pub const TYPES: &[TypeInfo] = &[
     TypeInfo::codec::<legacy::Q6_0>(),
     TypeInfo::codec::<legacy::Q8_0>(),
     TypeInfo::codec::<legacy::Q8_1>(),
+    TypeInfo::codec::<kquant::Q2_k>(),
+    TypeInfo::codec::<kquant::Q3_k>(),
+    TypeInfo::codec::<kquant::Q4_k>(),
+    TypeInfo::codec::<kquant::Q5_k>(),
+    TypeInfo::codec::<kquant::Q6_k>(),
+    TypeInfo::codec::<kquant::Q8_k>(),
 ];
 
 const fn index_by_number() -> [u8; 512] {
@@ -196,7 +207,6 @@ const INDEX: [u8; 512] = index_by_number();
 
 /// Tensor types, numbered as `enum ggml_type` at the ABI level; `Type::from_raw` refuses unknown numbers.
 #[repr(C)]
-#[allow(non_camel_case_types)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, FromRepr, VariantArray)]
 pub enum Type {
     F32 = 0,

@@ -97,17 +97,17 @@ fn normalizer(magnitude: f32) -> f32 {
 }
 
 /// A group brought to magnitudes around 1, where nothing over- or underflows. The factors are powers of two, so no bit is lost.
-struct Group<const N: usize> {
-    x: [f32; N],
-    w: [f32; N],
-    /// `x` times this is the original.
-    unit: f32,
+pub struct Scaled<const N: usize> {
+    pub x: [f32; N],
+    pub w: [f32; N],
+    /// `x` times this (a power of two) is the original.
+    pub unit: f32,
 }
 
-impl<const N: usize> Group<N> {
+impl<const N: usize> Scaled<N> {
     /// `None` if the group is all zeros. Weights that are all zero, or not numbers, count as equal.
     #[inline(always)]
-    fn new(x: &[f32; N], w: &[f32; N], magnitude: f32) -> Option<Group<N>> {
+    pub fn new(x: &[f32; N], w: &[f32; N], magnitude: f32) -> Option<Scaled<N>> {
         if magnitude.abs() < TINY {
             return None;
         }
@@ -115,7 +115,7 @@ impl<const N: usize> Group<N> {
         let top = w.iter().fold(0f32, |m, v| m.max(*v));
         let usable = top > 0.0 && top.is_finite();
         let weigh = normalizer(top);
-        Some(Group {
+        Some(Scaled {
             x: x.map(|v| v * factor),
             w: w.map(|v| if usable { v * weigh } else { 1.0 }),
             unit: 1.0 / factor,
@@ -127,7 +127,7 @@ impl<const N: usize> Group<N> {
 #[inline(always)]
 pub fn on_grid<G: Grid, const N: usize>(x: &[f32; N], w: &[f32; N]) -> (f32, [u8; N]) {
     let max = largest(x);
-    let Some(group) = Group::new(x, w, max) else {
+    let Some(group) = Scaled::new(x, w, max) else {
         return (0.0, [0; N]);
     };
     let max = max / group.unit;
@@ -181,7 +181,7 @@ pub fn on_grid<G: Grid, const N: usize>(x: &[f32; N], w: &[f32; N]) -> (f32, [u8
 
 /// `Σwxv` and `Σwv²` for eight candidate inverse scales.
 #[inline(always)]
-fn sums_of_lanes<G: Grid, const N: usize>(group: &Group<N>, inverse: &Lanes) -> (Lanes, Lanes) {
+fn sums_of_lanes<G: Grid, const N: usize>(group: &Scaled<N>, inverse: &Lanes) -> (Lanes, Lanes) {
     let mut xv = [0f32; LANES];
     let mut vv = [0f32; LANES];
     for i in 0..N {
@@ -196,10 +196,26 @@ fn sums_of_lanes<G: Grid, const N: usize>(group: &Group<N>, inverse: &Lanes) -> 
     (xv, vv)
 }
 
+/// `Σwxv` and `Σwv²` for one inverse scale.
+#[inline(always)]
+pub fn sums<G: Grid, const N: usize>(x: &[f32; N], w: &[f32; N], inverse: f32) -> (f32, f32) {
+    let mut xv = [0f32; LANES];
+    let mut vv = [0f32; LANES];
+    let (xs, ws) = (x.as_chunks::<LANES>().0, w.as_chunks::<LANES>().0);
+    for (x, w) in xs.iter().zip(ws) {
+        for l in 0..LANES {
+            let v = G::nearest(x[l], inverse);
+            xv[l] = (w[l] * x[l]).mul_add(v, xv[l]);
+            vv[l] = (w[l] * v).mul_add(v, vv[l]);
+        }
+    }
+    (xv.iter().sum(), vv.iter().sum())
+}
+
 /// Moves single codes to a neighbour, steepest descent first, as long as that lessens the error. Returns the best scale.
 #[inline(always)]
 fn improve<G: Grid, const N: usize>(
-    group: &Group<N>,
+    group: &Scaled<N>,
     codes: &mut [u8; N],
     mut sum_xv: f32,
     mut sum_vv: f32,
@@ -291,7 +307,7 @@ impl Line {
 pub fn affine<const N: usize, const BITS: u32>(x: &[f32; N], w: &[f32; N]) -> (f32, f32, [u8; N]) {
     let top = ((1u32 << BITS) - 1) as f32;
     let magnitude = largest(x);
-    let Some(group) = Group::new(x, w, magnitude) else {
+    let Some(group) = Scaled::new(x, w, magnitude) else {
         return (0.0, 0.0, [0; N]);
     };
     let low = group.x.iter().fold(0f32, |m, v| m.min(*v));
