@@ -6,7 +6,7 @@ DESTDIR ?=
 # Where cargo builds; the environment may move it.
 TARGET  := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help build test fmt clippy clean
+.PHONY: help build test generate clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 14
@@ -18,6 +18,9 @@ test: ## everything: formatting, lints, Rust tests, C and C++ tests, comparison 
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) test --workspace --release
+
+generate: ## rewrite the files made from the source: include/, docs/abi-coverage.md
+	$(CARGO) run --release -p ffi-tests --bin generate
 
 clean: ## remove what was built
 	$(CARGO) clean

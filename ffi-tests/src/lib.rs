@@ -4,11 +4,14 @@
 //! * [`reference`]: the PyPI wheel `ik-llama-cpp-python` 0.1.5, installed once.
 //! * [`models`]: SmolLM2 and what is made from it: padded to 768-wide rows, quantized by the reference.
 //! * [`libs`]: `libikrs.so` and the reference's two libraries, opened side by side.
+//! * [`headers`]: the public headers, generated; [`cdecl`] reads them and the reference's.
 //! * [`drive`]: `../shared/tools/drive.py` over either library.
 //!
 //! A test that needs the reference fails without it: nothing here skips.
 
+pub mod cdecl;
 pub mod drive;
+pub mod headers;
 pub mod libs;
 pub mod models;
 pub mod paths;

@@ -1,8 +1,11 @@
 //! The C boundary: `repr(C)` parameter types and exported functions, one file per header.
 //! It checks pointers, converts, and calls inward; every body runs under [`guard`], so that no panic crosses it.
 
+pub mod ggml_types;
 pub mod llama;
+pub mod llama_types;
 pub mod quant;
+pub mod raw;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

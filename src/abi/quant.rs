@@ -8,6 +8,7 @@ use half::f16;
 use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 
 use super::guard;
+use super::raw::{ggml_ftype, ggml_type};
 use crate::quant::{Bhalf, FileType, TYPES, Type, TypeInfo};
 use crate::{bail, ensure, error::Result, log_error};
 
@@ -128,25 +129,25 @@ pub unsafe extern "C" fn ggml_fp32_to_bf16_row_ref(x: *const f32, y: *mut ggml_b
 
 /// Values per block; 0 for numbers that no type has.
 #[unsafe(no_mangle)]
-pub extern "C" fn ggml_blck_size(ty: i32) -> i64 {
+pub extern "C" fn ggml_blck_size(ty: ggml_type) -> i64 {
     info(ty).map_or(0, |info| info.block as i64)
 }
 
 /// Bytes per block; 0 for numbers that no type has.
 #[unsafe(no_mangle)]
-pub extern "C" fn ggml_type_size(ty: i32) -> usize {
+pub extern "C" fn ggml_type_size(ty: ggml_type) -> usize {
     info(ty).map_or(0, |info| info.block_bytes)
 }
 
 /// Bytes per value, without metadata of rows.
 #[unsafe(no_mangle)]
-pub extern "C" fn ggml_type_sizef(ty: i32) -> f64 {
+pub extern "C" fn ggml_type_sizef(ty: ggml_type) -> f64 {
     info(ty).map_or(0.0, |info| info.block_bytes as f64 / info.block as f64)
 }
 
 /// Bytes of a row of `ne` values.
 #[unsafe(no_mangle)]
-pub extern "C" fn ggml_row_size(ty: i32, ne: i64) -> usize {
+pub extern "C" fn ggml_row_size(ty: ggml_type, ne: i64) -> usize {
     match (info(ty), usize::try_from(ne)) {
         (Some(info), Ok(ne)) => info.row_size(ne),
         _ => 0,
@@ -155,18 +156,18 @@ pub extern "C" fn ggml_row_size(ty: i32, ne: i64) -> usize {
 
 /// The type's name; null for numbers that no type has.
 #[unsafe(no_mangle)]
-pub extern "C" fn ggml_type_name(ty: i32) -> *const c_char {
+pub extern "C" fn ggml_type_name(ty: ggml_type) -> *const c_char {
     traits(ty).type_name
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn ggml_is_quantized(ty: i32) -> bool {
+pub extern "C" fn ggml_is_quantized(ty: ggml_type) -> bool {
     info(ty).is_some_and(|info| info.quantized)
 }
 
 /// The tensor type of a file type (`enum ggml_ftype`). `GGML_TYPE_COUNT`, with an error in the log, where there is not one.
 #[unsafe(no_mangle)]
-pub extern "C" fn ggml_ftype_to_ggml_type(ftype: i32) -> i32 {
+pub extern "C" fn ggml_ftype_to_ggml_type(ftype: ggml_ftype) -> ggml_type {
     guard(
         "ggml_ftype_to_ggml_type",
         TYPE_COUNT,
@@ -182,14 +183,14 @@ pub extern "C" fn ggml_ftype_to_ggml_type(ftype: i32) -> i32 {
 
 /// Nothing to do: what encoders need is made at its first use.
 #[unsafe(no_mangle)]
-pub extern "C" fn ggml_quantize_init(_ty: i32) {}
+pub extern "C" fn ggml_quantize_init(_ty: ggml_type) {}
 
 /// Nothing to do, see [`ggml_quantize_init`].
 #[unsafe(no_mangle)]
 pub extern "C" fn ggml_quantize_free() {}
 
 #[unsafe(no_mangle)]
-pub extern "C" fn ggml_quantize_requires_imatrix(ty: i32) -> bool {
+pub extern "C" fn ggml_quantize_requires_imatrix(ty: ggml_type) -> bool {
     info(ty).is_some_and(|info| info.needs_imatrix)
 }
 
@@ -200,7 +201,7 @@ pub extern "C" fn ggml_quantize_requires_imatrix(ty: i32) -> bool {
 /// The pointers are valid for all rows up to and including the last.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ggml_quantize_chunk(
-    ty: i32,
+    ty: ggml_type,
     src: *const f32,
     dst: *mut c_void,
     start: i64,
@@ -280,7 +281,7 @@ unsafe fn quantize_chunk(
 /// `data` is valid for reading `nbytes`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ggml_validate_row_data(
-    ty: i32,
+    ty: ggml_type,
     data: *const c_void,
     nbytes: usize,
 ) -> bool {
@@ -550,6 +551,6 @@ fn traits(ty: i32) -> ggml_type_traits_t {
 
 /// What a type can do; all null and zero for numbers that no type has.
 #[unsafe(no_mangle)]
-pub extern "C" fn ggml_internal_get_type_traits(ty: i32) -> ggml_type_traits_t {
+pub extern "C" fn ggml_internal_get_type_traits(ty: ggml_type) -> ggml_type_traits_t {
     traits(ty)
 }

@@ -1,0 +1,588 @@
+// Part of ikrs: the C interface of libikrs.so, source-compatible with the header of this name in ik_llama.cpp.
+// Generated from the Rust source by `make generate`; not edited by hand.
+
+#pragma once
+
+#include "ggml.h"
+#include "ggml-backend.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#ifdef LLAMA_SHARED
+#    define LLAMA_API __attribute__((visibility("default")))
+#else
+#    define LLAMA_API
+#endif
+
+#ifdef __GNUC__
+#    define DEPRECATED(func, hint) func __attribute__((deprecated(hint)))
+#else
+#    define DEPRECATED(func, hint) func
+#endif
+
+#define LLAMA_DEFAULT_SEED 0xFFFFFFFF
+#define LLAMA_TOKEN_NULL   -1
+
+#define LLAMA_FILE_MAGIC_GGLA 0x67676c61u
+#define LLAMA_FILE_MAGIC_GGSN 0x6767736eu
+#define LLAMA_FILE_MAGIC_GGSQ 0x67677371u
+
+#define LLAMA_SESSION_MAGIC   LLAMA_FILE_MAGIC_GGSN
+#define LLAMA_SESSION_VERSION 9
+
+#define LLAMA_STATE_SEQ_MAGIC   LLAMA_FILE_MAGIC_GGSQ
+#define LLAMA_STATE_SEQ_VERSION 3
+
+#define LLAMA_SERVER_MAGIC   0x6c6d7376u
+#define LLAMA_SERVER_VERSION 1
+
+// A state of llama_state_seq_* without what a recurrent model can recompute.
+#define LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY 1
+
+struct llama_sampler;
+
+// How a model is split over several devices (`enum llama_split_mode`).
+enum llama_split_mode {
+    LLAMA_SPLIT_MODE_NONE = 0,
+    LLAMA_SPLIT_MODE_LAYER = 1,
+    LLAMA_SPLIT_MODE_ATTN = 2,
+    LLAMA_SPLIT_MODE_GRAPH = 3,
+};
+
+// How positions beyond the training context are squeezed (`enum llama_rope_scaling_type`).
+enum llama_rope_scaling_type {
+    LLAMA_ROPE_SCALING_TYPE_UNSPECIFIED = -1,
+    LLAMA_ROPE_SCALING_TYPE_NONE = 0,
+    LLAMA_ROPE_SCALING_TYPE_LINEAR = 1,
+    LLAMA_ROPE_SCALING_TYPE_YARN = 2,
+    LLAMA_ROPE_SCALING_TYPE_LONGROPE = 3,
+    LLAMA_ROPE_SCALING_TYPE_MAX_VALUE = 3,
+};
+
+// How the embeddings of a sequence become one (`enum llama_pooling_type`).
+enum llama_pooling_type {
+    LLAMA_POOLING_TYPE_UNSPECIFIED = -1,
+    LLAMA_POOLING_TYPE_NONE = 0,
+    LLAMA_POOLING_TYPE_MEAN = 1,
+    LLAMA_POOLING_TYPE_CLS = 2,
+    LLAMA_POOLING_TYPE_LAST = 3,
+};
+
+// Whether a token attends to later ones (`enum llama_attention_type`).
+enum llama_attention_type {
+    LLAMA_ATTENTION_TYPE_UNSPECIFIED = -1,
+    LLAMA_ATTENTION_TYPE_CAUSAL = 0,
+    LLAMA_ATTENTION_TYPE_NON_CAUSAL = 1,
+};
+
+// What a context does with the layers that predict further tokens (`enum llama_mtp_op_type`).
+enum llama_mtp_op_type {
+    MTP_OP_NONE = 0,
+    MTP_OP_WARMUP = 1,
+    MTP_OP_UPDATE_ACCEPTED = 2,
+    MTP_OP_DRAFT_GEN = 3,
+};
+
+// File types, numbered as `enum llama_ftype`.
+enum llama_ftype {
+    LLAMA_FTYPE_ALL_F32 = 0,
+    LLAMA_FTYPE_MOSTLY_F16 = 1,
+    LLAMA_FTYPE_MOSTLY_Q4_0 = 2,
+    LLAMA_FTYPE_MOSTLY_Q4_1 = 3,
+    LLAMA_FTYPE_MOSTLY_Q8_0 = 7,
+    LLAMA_FTYPE_MOSTLY_Q5_0 = 8,
+    LLAMA_FTYPE_MOSTLY_Q5_1 = 9,
+    LLAMA_FTYPE_MOSTLY_Q2_K = 10,
+    LLAMA_FTYPE_MOSTLY_Q3_K_S = 11,
+    LLAMA_FTYPE_MOSTLY_Q3_K_M = 12,
+    LLAMA_FTYPE_MOSTLY_Q3_K_L = 13,
+    LLAMA_FTYPE_MOSTLY_Q4_K_S = 14,
+    LLAMA_FTYPE_MOSTLY_Q4_K_M = 15,
+    LLAMA_FTYPE_MOSTLY_Q5_K_S = 16,
+    LLAMA_FTYPE_MOSTLY_Q5_K_M = 17,
+    LLAMA_FTYPE_MOSTLY_Q6_K = 18,
+    LLAMA_FTYPE_MOSTLY_IQ2_XXS = 19,
+    LLAMA_FTYPE_MOSTLY_IQ2_XS = 20,
+    LLAMA_FTYPE_MOSTLY_Q2_K_S = 21,
+    LLAMA_FTYPE_MOSTLY_IQ3_XS = 22,
+    LLAMA_FTYPE_MOSTLY_IQ3_XXS = 23,
+    LLAMA_FTYPE_MOSTLY_IQ1_S = 24,
+    LLAMA_FTYPE_MOSTLY_IQ4_NL = 25,
+    LLAMA_FTYPE_MOSTLY_IQ3_S = 26,
+    LLAMA_FTYPE_MOSTLY_IQ3_M = 27,
+    LLAMA_FTYPE_MOSTLY_IQ2_S = 28,
+    LLAMA_FTYPE_MOSTLY_IQ2_M = 29,
+    LLAMA_FTYPE_MOSTLY_IQ4_XS = 30,
+    LLAMA_FTYPE_MOSTLY_IQ1_M = 31,
+    LLAMA_FTYPE_MOSTLY_BF16 = 32,
+    LLAMA_FTYPE_MOSTLY_Q4_0_4_4 = 33,
+    LLAMA_FTYPE_MOSTLY_Q4_0_4_8 = 34,
+    LLAMA_FTYPE_MOSTLY_Q4_0_8_8 = 35,
+    LLAMA_FTYPE_MOSTLY_MXFP4 = 38,
+    LLAMA_FTYPE_MOSTLY_Q1_0_G128 = 41,
+    LLAMA_FTYPE_MOSTLY_Q6_0 = 135,
+    LLAMA_FTYPE_MOSTLY_IQ1_BN = 136,
+    LLAMA_FTYPE_MOSTLY_IQ2_BN = 137,
+    LLAMA_FTYPE_MOSTLY_IQ2_K = 138,
+    LLAMA_FTYPE_MOSTLY_IQ3_K = 139,
+    LLAMA_FTYPE_MOSTLY_IQ4_K = 140,
+    LLAMA_FTYPE_MOSTLY_IQ5_K = 141,
+    LLAMA_FTYPE_MOSTLY_IQ6_K = 142,
+    LLAMA_FTYPE_MOSTLY_IQ4_KS = 145,
+    LLAMA_FTYPE_MOSTLY_IQ3_KL = 146,
+    LLAMA_FTYPE_MOSTLY_IQ2_KS = 147,
+    LLAMA_FTYPE_MOSTLY_IQ4_KSS = 148,
+    LLAMA_FTYPE_MOSTLY_Q8_KV = 149,
+    LLAMA_FTYPE_MOSTLY_IQ5_KS = 150,
+    LLAMA_FTYPE_MOSTLY_IQ2_KT = 151,
+    LLAMA_FTYPE_MOSTLY_IQ3_KT = 152,
+    LLAMA_FTYPE_MOSTLY_IQ4_KT = 153,
+    LLAMA_FTYPE_MOSTLY_IQ3_KS = 154,
+    LLAMA_FTYPE_MOSTLY_IQ2_KL = 155,
+    LLAMA_FTYPE_MOSTLY_IQ1_KT = 156,
+    LLAMA_FTYPE_MOSTLY_Q4_0_R8 = 202,
+    LLAMA_FTYPE_MOSTLY_Q8_0_R8 = 207,
+    LLAMA_FTYPE_MOSTLY_Q5_0_R4 = 208,
+    LLAMA_FTYPE_MOSTLY_Q2_K_R4 = 210,
+    LLAMA_FTYPE_MOSTLY_Q3_K_R4 = 211,
+    LLAMA_FTYPE_MOSTLY_Q4_K_R4 = 214,
+    LLAMA_FTYPE_MOSTLY_Q5_K_R4 = 216,
+    LLAMA_FTYPE_MOSTLY_Q6_K_R4 = 218,
+    LLAMA_FTYPE_MOSTLY_IQ2_XXS_R4 = 219,
+    LLAMA_FTYPE_MOSTLY_IQ2_XS_R4 = 220,
+    LLAMA_FTYPE_MOSTLY_IQ3_XXS_R4 = 223,
+    LLAMA_FTYPE_MOSTLY_IQ1_S_R4 = 224,
+    LLAMA_FTYPE_MOSTLY_IQ4_NL_R4 = 225,
+    LLAMA_FTYPE_MOSTLY_IQ3_S_R4 = 226,
+    LLAMA_FTYPE_MOSTLY_IQ2_M_R4 = 229,
+    LLAMA_FTYPE_MOSTLY_IQ4_XS_R8 = 230,
+    LLAMA_FTYPE_MOSTLY_IQ1_M_R4 = 231,
+    LLAMA_FTYPE_MOSTLY_Q6_0_R4 = 335,
+    LLAMA_FTYPE_MOSTLY_BF16_R16 = 232,
+    LLAMA_FTYPE_MOSTLY_IQ2_BN_R4 = 337,
+    LLAMA_FTYPE_MOSTLY_IQ2_K_R4 = 338,
+    LLAMA_FTYPE_MOSTLY_IQ3_K_R4 = 339,
+    LLAMA_FTYPE_MOSTLY_IQ4_K_R4 = 340,
+    LLAMA_FTYPE_MOSTLY_IQ5_K_R4 = 341,
+    LLAMA_FTYPE_MOSTLY_IQ4_KS_R4 = 345,
+    LLAMA_FTYPE_MOSTLY_IQ5_KS_R4 = 350,
+    LLAMA_FTYPE_MOSTLY_Q8_KV_R8 = 398,
+    LLAMA_FTYPE_MOSTLY_Q8_K_R8 = 399,
+    // A flag: not written in the file but guessed from its tensors.
+    LLAMA_FTYPE_GUESSED = 1024,
+};
+
+// How a model's vocabulary makes tokens of text.
+enum llama_vocab_type {
+    // The model has none.
+    LLAMA_VOCAB_TYPE_NONE = 0,
+    // SentencePiece: merges by score, bytes as fallback.
+    LLAMA_VOCAB_TYPE_SPM = 1,
+    // Byte-pair encoding: merges by rank.
+    LLAMA_VOCAB_TYPE_BPE = 2,
+    // WordPiece, of BERT.
+    LLAMA_VOCAB_TYPE_WPM = 3,
+    // Unigram, of T5.
+    LLAMA_VOCAB_TYPE_UGM = 4,
+    // Greedy, of RWKV.
+    LLAMA_VOCAB_TYPE_RWKV = 5,
+    // PLaMo 2.
+    LLAMA_VOCAB_TYPE_PLAMO2 = 6,
+};
+
+// The kind of a token, as in model files.
+enum llama_token_type {
+    LLAMA_TOKEN_TYPE_UNDEFINED = 0,
+    LLAMA_TOKEN_TYPE_NORMAL = 1,
+    LLAMA_TOKEN_TYPE_UNKNOWN = 2,
+    LLAMA_TOKEN_TYPE_CONTROL = 3,
+    LLAMA_TOKEN_TYPE_USER_DEFINED = 4,
+    LLAMA_TOKEN_TYPE_UNUSED = 5,
+    LLAMA_TOKEN_TYPE_BYTE = 6,
+};
+
+// Properties of a token: bits.
+enum llama_token_attr {
+    LLAMA_TOKEN_ATTR_UNDEFINED = 0,
+    LLAMA_TOKEN_ATTR_UNKNOWN = 1,
+    LLAMA_TOKEN_ATTR_UNUSED = 2,
+    LLAMA_TOKEN_ATTR_NORMAL = 4,
+    LLAMA_TOKEN_ATTR_CONTROL = 8,
+    LLAMA_TOKEN_ATTR_USER_DEFINED = 16,
+    LLAMA_TOKEN_ATTR_BYTE = 32,
+    LLAMA_TOKEN_ATTR_NORMALIZED = 64,
+    // Takes the white space on its left.
+    LLAMA_TOKEN_ATTR_LSTRIP = 128,
+    // Takes the white space on its right.
+    LLAMA_TOKEN_ATTR_RSTRIP = 256,
+    LLAMA_TOKEN_ATTR_SINGLE_WORD = 512,
+};
+
+// How positions are rotated (`enum llama_rope_type`; beyond -1 these are the modes of `ggml_rope`).
+enum llama_rope_type {
+    LLAMA_ROPE_TYPE_NONE = -1,
+    LLAMA_ROPE_TYPE_NORM = 0,
+    LLAMA_ROPE_TYPE_NEOX = 2,
+    LLAMA_ROPE_TYPE_MROPE = 8,
+    LLAMA_ROPE_TYPE_IMROPE = 40,
+    LLAMA_ROPE_TYPE_VISION = 24,
+};
+
+// `enum llama_flash_attn_type`.
+enum llama_flash_attn_type {
+    LLAMA_FLASH_ATTN_TYPE_AUTO = -1,
+    LLAMA_FLASH_ATTN_TYPE_DISABLED = 0,
+    LLAMA_FLASH_ATTN_TYPE_ENABLED = 1,
+};
+
+// Which field of a `llama_model_kv_override` holds the value (`enum llama_model_kv_override_type`).
+enum llama_model_kv_override_type {
+    LLAMA_KV_OVERRIDE_TYPE_INT = 0,
+    LLAMA_KV_OVERRIDE_TYPE_FLOAT = 1,
+    LLAMA_KV_OVERRIDE_TYPE_BOOL = 2,
+    LLAMA_KV_OVERRIDE_TYPE_STR = 3,
+};
+
+struct llama_context;
+
+struct llama_grammar;
+
+struct llama_lora_adapter;
+
+struct llama_model;
+
+// Replaces or adds a metadata value of the model file. A list of them ends with an empty key.
+struct llama_model_kv_override;
+
+struct llama_sampler_adaptive_p;
+
+struct llama_sampler_dry;
+
+struct llama_sampler_grammar;
+
+struct llama_vocab;
+
+// Called with the fraction that is loaded; returning false cancels.
+typedef bool (*llama_progress_callback)(float progress, void *user_data);
+
+// Puts the tensors whose names match the regular expression `pattern` into buffers of type `buft`. A list ends with a null pattern.
+struct llama_model_tensor_buft_override {
+    const char *pattern;
+    // A `ggml_backend_buffer_type_t`.
+    void *buft;
+};
+
+// How to load a model.
+struct llama_model_params {
+    // Comma-separated names of the devices to use.
+    const char *devices;
+    // How many layers to put on accelerators.
+    int32_t n_gpu_layers;
+    // The variant of multi-head latent attention.
+    int32_t mla;
+    enum llama_split_mode split_mode;
+    int32_t main_gpu;
+    int32_t max_gpu;
+    int32_t ncmoe;
+    enum ggml_type type_k;
+    enum ggml_type type_v;
+    uint32_t max_ctx_size;
+    int32_t n_seq_max;
+    int32_t n_ubatch;
+    int32_t amb;
+    int32_t fit_margin;
+    bool fit;
+    int32_t worst_graph_tokens;
+    enum ggml_type type_k_first;
+    enum ggml_type type_k_last;
+    enum ggml_type type_v_first;
+    enum ggml_type type_v_last;
+    int32_t n_k_first;
+    int32_t n_k_last;
+    int32_t n_v_first;
+    int32_t n_v_last;
+    // The share of each device, `llama_max_devices()` values, or null.
+    const float *tensor_split;
+    // Comma-separated list of RPC servers.
+    const char *rpc_servers;
+    llama_progress_callback progress_callback;
+    void *progress_callback_user_data;
+    const struct llama_model_kv_override *kv_overrides;
+    const struct llama_model_tensor_buft_override *tensor_buft_overrides;
+    // Load the metadata and the vocabulary only.
+    bool vocab_only;
+    // Use the weights in place in the mapped file.
+    bool use_mmap;
+    // Keep the weights in RAM.
+    bool use_mlock;
+    // Refuse tensors with invalid values.
+    bool check_tensors;
+    bool repack_tensors;
+    // Use transparent huge pages.
+    bool use_thp;
+    // Refuse quantized tensors with scales that are not numbers.
+    bool validate_quants;
+    bool merge_qkv;
+    bool merge_up_gate_exps;
+    bool mtp;
+    // Skip loading the tensors.
+    bool dry_run;
+    bool flash_attn;
+};
+
+// How to run a model.
+struct llama_context_params {
+    // Of the context's random numbers; `LLAMA_DEFAULT_SEED` for a random one.
+    uint32_t seed;
+    // Cells of the KV cache; 0 for the model's training context.
+    uint32_t n_ctx;
+    // The largest batch that `llama_decode` takes.
+    uint32_t n_batch;
+    // The largest batch that is computed at once.
+    uint32_t n_ubatch;
+    uint32_t n_seq_max;
+    // Threads for single tokens.
+    uint32_t n_threads;
+    // Threads for batches.
+    uint32_t n_threads_batch;
+    int32_t max_extra_alloc;
+    int32_t worst_case_tokens;
+    enum llama_rope_scaling_type rope_scaling_type;
+    enum llama_pooling_type pooling_type;
+    enum llama_attention_type attention_type;
+    // 0 for the model's.
+    float rope_freq_base;
+    // 0 for the model's.
+    float rope_freq_scale;
+    // YaRN's extrapolation mix; negative for the model's.
+    float yarn_ext_factor;
+    // YaRN's magnitude scaling; negative for the model's.
+    float yarn_attn_factor;
+    // YaRN's low correction dimension; negative for the model's.
+    float yarn_beta_fast;
+    // YaRN's high correction dimension; negative for the model's.
+    float yarn_beta_slow;
+    // 0 for the model's.
+    uint32_t yarn_orig_ctx;
+    // Defragment the KV cache when more than this share of it is holes; negative never.
+    float defrag_thold;
+    ggml_backend_sched_eval_callback cb_eval;
+    void *cb_eval_user_data;
+    enum ggml_type type_k;
+    enum ggml_type type_v;
+    enum ggml_type type_reduce;
+    enum ggml_type type_k_first;
+    enum ggml_type type_k_last;
+    enum ggml_type type_v_first;
+    enum ggml_type type_v_last;
+    int32_t n_k_first;
+    int32_t n_k_last;
+    int32_t n_v_first;
+    int32_t n_v_last;
+    bool logits_all;
+    // Give embeddings instead of logits.
+    bool embeddings;
+    bool offload_kqv;
+    bool flash_attn;
+    int32_t mla_attn;
+    int32_t attn_max_batch;
+    bool fused_moe_up_gate;
+    bool grouped_expert_routing;
+    bool fused_up_gate;
+    bool fused_mmad;
+    bool rope_cache;
+    bool graph_reuse;
+    int32_t min_experts;
+    float thresh_experts;
+    bool only_active_experts;
+    bool k_cache_hadamard;
+    bool v_cache_hadamard;
+    bool split_mode_graph_scheduling;
+    bool scheduler_async;
+    bool mtp;
+    enum llama_mtp_op_type mtp_op_type;
+    ggml_abort_callback abort_callback;
+    void *abort_callback_data;
+    void *offload_policy;
+    void *cuda_params;
+};
+
+// How to quantize a model file. A tensor type of `TYPE_COUNT` leaves the choice to `ftype`.
+struct llama_model_quantize_params {
+    // Threads; all of the machine's if not positive.
+    int32_t nthread;
+    enum llama_ftype ftype;
+    enum ggml_type output_tensor_type;
+    enum ggml_type token_embedding_type;
+    enum ggml_type attn_q_type;
+    enum ggml_type attn_k_type;
+    enum ggml_type attn_v_type;
+    enum ggml_type attn_qkv_type;
+    enum ggml_type attn_output_type;
+    enum ggml_type ffn_gate_type;
+    enum ggml_type ffn_down_type;
+    enum ggml_type ffn_up_type;
+    enum ggml_type ffn_gate_inp_type;
+    bool allow_requantize;
+    bool quantize_output_tensor;
+    bool only_copy;
+    bool pure;
+    bool keep_split;
+    bool ignore_imatrix_rules;
+    bool only_repack;
+    bool dry_run;
+    bool partial_requant;
+    void *imatrix;
+    void *kv_overrides;
+    void *custom_quants;
+    void *repack_pattern;
+};
+
+// A message of a chat.
+struct llama_chat_message {
+    const char *role;
+    const char *content;
+};
+
+// Bits that say what `llama_state_seq_*` save.
+typedef uint32_t llama_state_seq_flags;
+
+// What a caller's own sampler keeps.
+typedef void *llama_sampler_context_t;
+
+typedef int32_t llama_token;
+
+// A candidate for the next token.
+struct llama_token_data {
+    llama_token id;
+    // Log-odds.
+    float logit;
+    // Probability, once it has been computed.
+    float p;
+};
+
+// The candidates for the next token, which the samplers thin out and reorder.
+struct llama_token_data_array {
+    struct llama_token_data *data;
+    size_t size;
+    // An index into `data`, not a token.
+    int64_t selected;
+    // By descending logit.
+    bool sorted;
+};
+
+// The functions of a `llama_sampler`.
+struct llama_sampler_i {
+    const char *(*name)(const struct llama_sampler*);
+    void (*accept)(struct llama_sampler*, llama_token);
+    // The only one that must not be null.
+    void (*apply)(struct llama_sampler*, struct llama_token_data_array*);
+    void (*reset)(struct llama_sampler*);
+    struct llama_sampler *(*clone)(const struct llama_sampler*);
+    void (*free)(struct llama_sampler *smpl);
+};
+
+// A sampler of the caller's own: its functions and what they keep.
+struct llama_sampler {
+    struct llama_sampler_i *iface;
+    llama_sampler_context_t ctx;
+};
+
+typedef int32_t llama_pos;
+
+typedef int32_t llama_seq_id;
+
+// The input of `llama_decode`: `n_tokens` tokens or embeddings, their positions and sequences.
+struct llama_batch {
+    int32_t n_tokens;
+    // Token numbers, if `embd` is null.
+    llama_token *token;
+    // `n_embd` values per token, if `token` is null.
+    float *embd;
+    // Positions; null means `all_pos_0 + i * all_pos_1`.
+    llama_pos *pos;
+    // How many sequences each token belongs to.
+    int32_t *n_seq_id;
+    // The sequences of each token; null means the one sequence `all_seq_id`.
+    llama_seq_id **seq_id;
+    // Whether a token's logits (or embedding) are wanted; null means only the last token's.
+    int8_t *logits;
+    llama_pos all_pos_0;
+    llama_pos all_pos_1;
+    llama_seq_id all_seq_id;
+};
+
+// Where the time of a context went, in milliseconds.
+struct llama_timings {
+    double t_start_ms;
+    double t_end_ms;
+    double t_load_ms;
+    double t_sample_ms;
+    // Of batches.
+    double t_p_eval_ms;
+    // Of single tokens.
+    double t_eval_ms;
+    int32_t n_sample;
+    int32_t n_p_eval;
+    int32_t n_eval;
+};
+
+// A cell of a `llama_kv_cache_view`.
+struct llama_kv_cache_view_cell {
+    // Negative if the cell is empty.
+    llama_pos pos;
+};
+
+// A picture of the KV cache, for debugging.
+struct llama_kv_cache_view {
+    int32_t n_cells;
+    // Sequences shown per cell.
+    int32_t n_seq_max;
+    // Sequences of all cells together.
+    int32_t token_count;
+    int32_t used_cells;
+    // The longest run of empty cells.
+    int32_t max_contiguous;
+    // Where it begins; negative if the cache is full.
+    int32_t max_contiguous_idx;
+    struct llama_kv_cache_view_cell *cells;
+    // `n_seq_max` per cell.
+    llama_seq_id *cells_sequences;
+};
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+LLAMA_API struct llama_model_params llama_model_default_params(void);
+
+LLAMA_API struct llama_context_params llama_context_default_params(void);
+
+LLAMA_API struct llama_model_quantize_params llama_model_quantize_default_params(void);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+// A metadata value that replaces or adds to the model file's; an array of them ends with an empty key.
+struct llama_model_kv_override {
+    enum llama_model_kv_override_type tag;
+
+    char key[128];
+
+    union {
+        int64_t val_i64;
+        double val_f64;
+        bool val_bool;
+        char val_str[128];
+    };
+};
+
+typedef struct llama_batch llama_batch;
+typedef struct llama_chat_message llama_chat_message;
+typedef struct llama_model_quantize_params llama_model_quantize_params;
+typedef struct llama_token_data llama_token_data;
+typedef struct llama_token_data_array llama_token_data_array;
