@@ -3,9 +3,10 @@
 use std::alloc::Layout;
 use std::ffi::{CStr, c_void};
 use std::ptr::NonNull;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use memmap2::MmapMut;
+use memmap2::{Mmap, MmapMut};
 
 use crate::ensure;
 use crate::error::{Error, Result};
@@ -104,6 +105,10 @@ pub trait Memory: Send + Sync {
     unsafe fn get(&self, tensor: Tensor, offset: usize, data: *mut u8, size: usize);
     /// Copies between tensors of equal layout, `dst` in this buffer; false if it can't reach the source.
     fn copy_from(&self, src: Tensor, dst: Tensor) -> bool;
+    /// Keeps the memory from being swapped out, where the system lets us.
+    fn lock(&self) -> Result<()> {
+        Ok(())
+    }
     /// Fills the whole buffer.
     fn clear(&self, value: u8);
     /// Forgets what `init_tensor` set up.
@@ -203,6 +208,20 @@ pub unsafe fn host_buffer_from_ptr(ptr: NonNull<u8>, size: usize) -> Box<Buffer>
     Buffer::over(&CPU_BUFFER_TYPE, Box::new(memory), size)
 }
 
+/// A buffer over a mapped file, which it keeps mapped. Its tensors are only for reading.
+pub fn host_buffer_over_map(map: Arc<Mmap>) -> Result<Box<Buffer>> {
+    let Some(base) = NonNull::new(map.as_ptr().cast_mut()) else {
+        crate::bail!("the mapped file is empty");
+    };
+    let size = map.len();
+    let memory = HostMemory {
+        base,
+        size,
+        owner: Owner::File(map),
+    };
+    Ok(Buffer::over(&CPU_BUFFER_TYPE, Box::new(memory), size))
+}
+
 /// Host memory, zeroed when new.
 struct HostMemory {
     base: NonNull<u8>,
@@ -214,9 +233,8 @@ enum Owner {
     Nobody,
     Heap(Layout),
     /// Kept for its drop: pages come zeroed and untouched from the system.
-    Pages {
-        _map: MmapMut,
-    },
+    Pages(MmapMut),
+    File(Arc<Mmap>),
 }
 
 /// From here on memory comes from the system by pages, zeroed lazily.
@@ -236,7 +254,7 @@ impl HostMemory {
             return Ok(HostMemory {
                 base,
                 size,
-                owner: Owner::Pages { _map: map },
+                owner: Owner::Pages(map),
             });
         }
         let layout =
@@ -264,6 +282,13 @@ impl Drop for HostMemory {
 impl Memory for HostMemory {
     fn base(&self) -> *mut u8 {
         self.base.as_ptr()
+    }
+    fn lock(&self) -> Result<()> {
+        match &self.owner {
+            Owner::Pages(map) => Ok(map.lock()?),
+            Owner::File(map) => Ok(map.lock()?),
+            Owner::Nobody | Owner::Heap(_) => Ok(()),
+        }
     }
     unsafe fn set(&self, tensor: Tensor, offset: usize, data: *const u8, size: usize) {
         // SAFETY: the caller checked the range; source and tensor may be the same memory, so `copy`.

@@ -12,6 +12,7 @@ pub use crate::cpu::Status;
 pub use buffer::{
     Buffer, BufferKind, BufferType, BufferUsage, HOST_ALIGNMENT, Memory, buffer_of,
     cpu_buffer_type, ggml_backend_buffer, ggml_backend_buffer_type, host_buffer_from_ptr,
+    host_buffer_over_map,
 };
 pub use cpu::{AbortCallback, Cpu, cpu_backend};
 pub use device::{

@@ -2,6 +2,7 @@
 //! a model, samplers. `abi::llama` is its C face; how tensors are computed is known to the rooms below.
 
 pub mod context;
+pub mod cparams;
 pub mod ftype;
 pub mod model;
 pub mod params;

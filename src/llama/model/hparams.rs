@@ -132,6 +132,33 @@ pub struct Hparams {
 }
 
 impl Hparams {
+    /// Those of a model of which only the vocabulary is loaded.
+    pub fn vocab_only(n_vocab: u32) -> Hparams {
+        Hparams {
+            n_vocab,
+            n_ctx_train: 0,
+            n_embd: 0,
+            n_layer: 0,
+            n_rot: 0,
+            n_embd_head_k: 0,
+            n_embd_head_v: 0,
+            n_head: Vec::new(),
+            n_head_kv: Vec::new(),
+            n_ff: Vec::new(),
+            n_expert: 0,
+            n_expert_used: 0,
+            norm_rms_eps: 0.0,
+            rope_type: RopeType::None,
+            rope_scaling: RopeScalingType::None,
+            rope_freq_base: 1.0,
+            rope_freq_scale: 1.0,
+            rope_attn_factor: 1.0,
+            n_ctx_orig_yarn: 0,
+            causal_attn: true,
+            pooling: PoolingType::None,
+        }
+    }
+
     /// Reads what all architectures with attention have in common. The architecture's own page completes it.
     pub fn read(keys: &Keys, n_vocab: u32, rope_type: RopeType) -> Result<Hparams> {
         let n_layer = keys.size("block_count", MAX_LAYERS)?;

@@ -1,0 +1,155 @@
+//! What a batch gave: logits or embeddings of the tokens that asked for them, kept until the next batch.
+
+use std::collections::HashMap;
+
+use crate::backend::tensor_get;
+use crate::ensure;
+use crate::error::{Error, Result};
+use crate::graph::Tensor;
+use crate::llama::params::llama_seq_id;
+
+/// Rows of floats, one for each output.
+#[derive(Default)]
+pub struct Rows {
+    data: Vec<f32>,
+    width: usize,
+    n: usize,
+}
+
+impl Rows {
+    /// Makes room for `n` rows of `width` values. The memory stays where it is unless it must grow.
+    fn reserve(&mut self, n: usize, width: usize) -> Result<()> {
+        let need = n
+            .checked_mul(width)
+            .ok_or_else(|| Error(format!("{n} outputs of {width} values are too many")))?;
+        if self.data.len() < need {
+            self.data = Vec::new();
+            self.data
+                .try_reserve_exact(need)
+                .map_err(|_| Error(format!("failed to allocate {n} outputs of {width} values")))?;
+            self.data.resize(need, 0.0);
+        }
+        self.width = width;
+        self.n = n;
+        Ok(())
+    }
+
+    /// All rows, one after the other; `None` if this batch gave none.
+    pub fn all(&mut self) -> Option<&mut [f32]> {
+        let len = self.n * self.width;
+        (len > 0).then(|| &mut self.data[..len])
+    }
+
+    fn row(&mut self, i: usize) -> &mut [f32] {
+        &mut self.data[i * self.width..][..self.width]
+    }
+
+    /// Copies the rows of a result to the rows from `at` on.
+    pub fn store(&mut self, at: usize, n: usize, from: Tensor) -> Result<()> {
+        let rows = &mut self.data[at * self.width..][..n * self.width];
+        tensor_get(from, bytemuck::cast_slice_mut(rows), 0)
+    }
+}
+
+/// The outputs of the last batch.
+#[derive(Default)]
+pub struct Output {
+    /// The row of each token of the batch, or -1.
+    ids: Vec<i32>,
+    n_outputs: usize,
+    pub logits: Rows,
+    pub embd: Rows,
+    /// Pooled embeddings.
+    pub by_sequence: HashMap<llama_seq_id, Vec<f32>>,
+}
+
+/// Which tables a batch fills, and how wide they are.
+#[derive(Clone, Copy)]
+pub struct Widths {
+    pub logits: Option<usize>,
+    pub embd: Option<usize>,
+}
+
+impl Output {
+    /// Makes room for the outputs of a batch of which `wanted` says which tokens have one.
+    pub fn begin(
+        &mut self,
+        n_tokens: usize,
+        wanted: impl Fn(usize) -> bool,
+        widths: Widths,
+    ) -> Result<()> {
+        self.ids.clear();
+        self.n_outputs = 0;
+        for i in 0..n_tokens {
+            if wanted(i) {
+                self.ids.push(self.n_outputs as i32);
+                self.n_outputs += 1;
+            } else {
+                self.ids.push(-1);
+            }
+        }
+        self.by_sequence.clear();
+        for (rows, width) in [
+            (&mut self.logits, widths.logits),
+            (&mut self.embd, widths.embd),
+        ] {
+            match width {
+                Some(width) => rows.reserve(self.n_outputs, width)?,
+                None => rows.n = 0,
+            }
+        }
+        Ok(())
+    }
+
+    /// The tokens in a range that have an output, counted from its start.
+    pub fn tokens_in(&self, range: std::ops::Range<usize>, out: &mut Vec<i32>) {
+        out.clear();
+        let ids = self.ids[range].iter().enumerate();
+        out.extend(ids.filter(|(_, id)| **id >= 0).map(|(i, _)| i as i32));
+    }
+
+    /// Forgets the outputs of a batch that failed.
+    pub fn fail(&mut self) {
+        self.ids.clear();
+        self.n_outputs = 0;
+        self.logits.n = 0;
+        self.embd.n = 0;
+        self.by_sequence.clear();
+    }
+
+    /// The row of token `i`, or for negative `i` of an output counted from the last.
+    fn index(&self, i: i32) -> Result<usize> {
+        if i < 0 {
+            let from_end = i.unsigned_abs() as usize;
+            ensure!(
+                from_end <= self.n_outputs,
+                "output {i} of {} does not exist",
+                self.n_outputs
+            );
+            return Ok(self.n_outputs - from_end);
+        }
+        match self.ids.get(i as usize) {
+            Some(&id) if id >= 0 => Ok(id as usize),
+            Some(_) => Err(Error(format!("no output was asked for token {i}"))),
+            None => Err(Error(format!(
+                "token {i} is not in the last batch of {}",
+                self.ids.len()
+            ))),
+        }
+    }
+
+    pub fn logits_of(&mut self, i: i32) -> Result<&mut [f32]> {
+        let i = self.index(i)?;
+        ensure!(self.logits.n > 0, "the last batch gave no logits");
+        Ok(self.logits.row(i))
+    }
+
+    pub fn embd_of(&mut self, i: i32) -> Result<&mut [f32]> {
+        let i = self.index(i)?;
+        ensure!(
+            self.embd.n > 0,
+            "the last batch gave no embeddings by token"
+        );
+        Ok(self.embd.row(i))
+    }
+}
