@@ -5,7 +5,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::search::Signed;
+use super::search::{self, Signed};
 use super::superblock::{self, BLOCK, nibbles, pack_nibbles, pack_pairs, pairs};
 use super::{BlockFormat, Encode, Half, Type, blocks, blocks_mut};
 
@@ -237,7 +237,7 @@ macro_rules! affine {
                     .zip(values.as_chunks().0)
                     .enumerate()
                 {
-                    let w = superblock::importance(x, weights, i);
+                    let w = search::block_importance(x, weights, i);
                     *block = $block::new(superblock::affine::<$groups, $size, $bits, $level_bits>(
                         x, &w,
                     ));
@@ -382,7 +382,7 @@ macro_rules! symmetric {
     };
 }
 
-symmetric!(Q3_k, Q3_kBlock, "q3_K", bits: 3, level_bits: 6, weights: superblock::importance,
+symmetric!(Q3_k, Q3_kBlock, "q3_K", bits: 3, level_bits: 6, weights: search::block_importance,
     activation: Type::Q8_k, repacked: Type::Q3_k_r4);
 symmetric!(Q6_k, Q6_kBlock, "q6_K", bits: 6, level_bits: 8, weights: superblock::plain_importance,
     activation: Type::Q8_2_x4, repacked: Type::Q6_k_r4);

@@ -9,10 +9,12 @@
 
 mod float;
 mod ftype;
+pub mod grid;
 mod half;
 pub mod kquant;
 pub mod legacy;
-mod search;
+pub mod nonlinear;
+pub mod search;
 mod superblock;
 
 use bytemuck::Pod;
@@ -192,6 +194,8 @@ pub const TYPES: &[TypeInfo] = &[
     TypeInfo::codec::<kquant::Q5_k>(),
     TypeInfo::codec::<kquant::Q6_k>(),
     TypeInfo::codec::<kquant::Q8_k>(),
+    TypeInfo::codec::<nonlinear::Iq4_nl>(),
+    TypeInfo::codec::<nonlinear::Iq4_xs>(),
 ];
 
 const fn index_by_number() -> [u8; 512] {

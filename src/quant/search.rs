@@ -82,6 +82,28 @@ pub fn importance<const N: usize>(x: &[f32; N], weights: &[f32; N], sigma2: f32)
     std::array::from_fn(|i| weights[i] * (sigma2 + x[i] * x[i]).sqrt())
 }
 
+/// The weights of block `i` of a row: column importance (1 without) times magnitude, smoothed by the block's.
+#[inline(always)]
+pub fn block_importance<const N: usize>(
+    x: &[f32; N],
+    weights: Option<&[f32]>,
+    i: usize,
+) -> [f32; N] {
+    let sigma2 = 2.0 * mean_square(x);
+    let magnitude = x.map(|v| (sigma2 + v * v).sqrt());
+    match weights.and_then(|w| w.as_chunks::<N>().0.get(i)) {
+        Some(w) => std::array::from_fn(|j| w[j] * magnitude[j]),
+        None => magnitude,
+    }
+}
+
+/// `1 / scale`; 0 where there is none.
+#[inline(always)]
+pub fn inverse(scale: f32) -> f32 {
+    let inverse = 1.0 / scale;
+    if inverse.is_finite() { inverse } else { 0.0 }
+}
+
 /// The first value of largest magnitude.
 #[inline(always)]
 pub fn largest(x: &[f32]) -> f32 {

@@ -2,7 +2,7 @@
 //! fit of both levels of scales.
 
 use super::Half;
-use super::search::{self, Grid, LANES, Lanes, limit, round_product};
+use super::search::{self, Grid, LANES, Lanes, inverse, limit, round_product};
 
 /// Values per block, here.
 pub const BLOCK: usize = 256;
@@ -76,17 +76,6 @@ pub fn pack_nibbles<const RUN: usize>(codes: &[u8; BLOCK]) -> [u8; 128] {
     bytes
 }
 
-/// The weights of block `i` of a row: column importance (1 without) times magnitude, smoothed by the block's.
-#[inline(always)]
-pub fn importance(x: &[f32; BLOCK], weights: Option<&[f32]>, i: usize) -> [f32; BLOCK] {
-    let sigma2 = 2.0 * search::mean_square(x);
-    let magnitude = x.map(|v| (sigma2 + v * v).sqrt());
-    match weights.and_then(|w| w.as_chunks::<BLOCK>().0.get(i)) {
-        Some(w) => std::array::from_fn(|j| w[j] * magnitude[j]),
-        None => magnitude,
-    }
-}
-
 /// The weights of block `i` of a row: column importance alone; squares of values without.
 #[inline(always)]
 pub fn plain_importance(x: &[f32; BLOCK], weights: Option<&[f32]>, i: usize) -> [f32; BLOCK] {
@@ -119,13 +108,6 @@ const PASSES: usize = 2;
 fn rounded(value: f32, unit: f32) -> (Half, f32) {
     let half = Half::saturating(value * unit);
     (half, half.get() / unit)
-}
-
-/// `1 / scale`; 0 where there is none.
-#[inline(always)]
-fn inverse(scale: f32) -> f32 {
-    let inverse = 1.0 / scale;
-    if inverse.is_finite() { inverse } else { 0.0 }
 }
 
 /// Of eight levels around `level`, limited to `lo..=hi`, the one that leaves the least error; and that error.

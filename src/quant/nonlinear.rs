@@ -1,0 +1,177 @@
+//! Four-bit codes of an uneven grid: iq4_nl (32-wide, one scale) and iq4_xs (256-wide, 6-bit scales by 32).
+
+use bytemuck::{Pod, Zeroable};
+
+use super::grid::Iq4;
+use super::search::{self, Grid};
+use super::superblock::{self, BLOCK, nibbles, pack_nibbles};
+use super::{BlockFormat, Encode, Half, Type, blocks, blocks_mut};
+
+/// Values per block of iq4_nl.
+pub const SMALL: usize = 32;
+
+/// Values of 16 nibbles: first the low halves, then the high ones.
+#[inline(always)]
+fn decode_nibbles(d: f32, qs: &[u8; 16], out: &mut [f32; SMALL]) {
+    for (j, b) in qs.iter().enumerate() {
+        out[j] = d * Iq4::value(b & 15);
+        out[j + 16] = d * Iq4::value(b >> 4);
+    }
+}
+
+/// 32 codes and a scale.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+pub struct Iq4_nlBlock {
+    pub d: Half,
+    pub qs: [u8; 16],
+}
+
+impl Iq4_nlBlock {
+    /// Rounds the scale, then the values to the grid under it.
+    #[inline(always)]
+    fn new(x: &[f32; SMALL], scale: f32) -> Iq4_nlBlock {
+        let d = Half::saturating(scale);
+        let inverse = search::inverse(d.get());
+        let code = |j: usize| Iq4::code(x[j] * inverse);
+        Iq4_nlBlock {
+            d,
+            qs: std::array::from_fn(|j| code(j) | code(j + 16) << 4),
+        }
+    }
+}
+
+pub struct Iq4_nl;
+impl BlockFormat for Iq4_nl {
+    const TYPE: Type = Type::Iq4_nl;
+    const NAME: &'static str = "iq4_nl";
+    const BLOCK: usize = SMALL;
+    type Block = Iq4_nlBlock;
+    const ACTIVATION: Option<Type> = Some(Type::Q8_2_x4);
+    const REPACKED: Option<Type> = Some(Type::Iq4_nl_r4);
+
+    #[inline(always)]
+    fn decode(row: &[u8], out: &mut [f32]) {
+        for (block, out) in blocks::<Self>(row).iter().zip(out.as_chunks_mut().0) {
+            decode_nibbles(block.d.get(), &block.qs, out);
+        }
+    }
+
+    fn valid(row: &[u8]) -> bool {
+        blocks::<Self>(row).iter().all(|b| b.d.is_finite())
+    }
+}
+impl Encode for Iq4_nl {
+    const REFERENCE_IS_FAST: bool = true;
+
+    #[inline(always)]
+    fn encode(values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
+        let xs = values.as_chunks::<SMALL>().0;
+        for (i, (block, x)) in blocks_mut::<Self>(out).iter_mut().zip(xs).enumerate() {
+            let w = search::block_importance(x, weights, i);
+            *block = Iq4_nlBlock::new(x, search::on_grid::<Iq4, SMALL>(x, &w).0);
+        }
+    }
+
+    #[inline(always)]
+    fn encode_fast(values: &[f32], out: &mut [u8]) {
+        for (block, x) in blocks_mut::<Self>(out)
+            .iter_mut()
+            .zip(values.as_chunks::<SMALL>().0)
+        {
+            // The largest value on the end of the grid that reaches further, then the scale fitted.
+            let inverse = search::inverse(search::largest(x) / Iq4::value(0));
+            let scaled = x.map(|v| v * inverse);
+            let weights = scaled.map(|v| v * v);
+            let (xv, vv) = search::sums::<Iq4, SMALL>(&scaled, &weights, 1.0);
+            let scale = if vv > 0.0 { xv / vv } else { 0.0 };
+            *block = Iq4_nlBlock::new(x, scale * search::inverse(inverse));
+        }
+    }
+}
+
+/// 8 groups of 32 values; 6-bit scales with an offset of 32.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+pub struct Iq4_xsBlock {
+    pub d: Half,
+    pub scales_h: [u8; 2],
+    pub scales_l: [u8; 4],
+    pub qs: [u8; 128],
+}
+
+impl Iq4_xsBlock {
+    /// The codes of [`Iq4`].
+    #[inline(always)]
+    pub fn codes(&self) -> [u8; BLOCK] {
+        nibbles::<16>(&self.qs)
+    }
+    /// Integer scale per group.
+    #[inline(always)]
+    pub fn levels(&self) -> [i8; 8] {
+        let high = u16::from_le_bytes(self.scales_h);
+        std::array::from_fn(|j| {
+            let low = (self.scales_l[j / 2] >> (4 * (j % 2))) & 15;
+            (low | ((high >> (2 * j)) as u8 & 3) << 4) as i8 - 32
+        })
+    }
+    #[inline(always)]
+    fn new(fit: superblock::Symmetric<8>) -> Iq4_xsBlock {
+        let mut scales_l = [0; 4];
+        let mut scales_h = 0u16;
+        for (j, level) in fit.levels.iter().enumerate() {
+            let level = (level + 32) as u8;
+            scales_l[j / 2] |= (level & 15) << (4 * (j % 2));
+            scales_h |= u16::from(level >> 4) << (2 * j);
+        }
+        Iq4_xsBlock {
+            d: fit.d,
+            scales_h: scales_h.to_le_bytes(),
+            scales_l,
+            qs: pack_nibbles::<16>(&fit.codes),
+        }
+    }
+}
+
+pub struct Iq4_xs;
+impl BlockFormat for Iq4_xs {
+    const TYPE: Type = Type::Iq4_xs;
+    const NAME: &'static str = "iq4_xs";
+    const BLOCK: usize = BLOCK;
+    type Block = Iq4_xsBlock;
+    const ACTIVATION: Option<Type> = Some(Type::Q8_k);
+    const REPACKED: Option<Type> = Some(Type::Iq4_xs_r8);
+
+    #[inline(always)]
+    fn decode(row: &[u8], out: &mut [f32]) {
+        for (block, out) in blocks::<Self>(row)
+            .iter()
+            .zip(out.as_chunks_mut::<BLOCK>().0)
+        {
+            let d = block.d.get();
+            let groups = block
+                .qs
+                .as_chunks::<16>()
+                .0
+                .iter()
+                .zip(out.as_chunks_mut::<SMALL>().0);
+            for ((qs, out), level) in groups.zip(block.levels()) {
+                decode_nibbles(d * f32::from(level), qs, out);
+            }
+        }
+    }
+
+    fn valid(row: &[u8]) -> bool {
+        blocks::<Self>(row).iter().all(|b| b.d.is_finite())
+    }
+}
+impl Encode for Iq4_xs {
+    #[inline(always)]
+    fn encode(values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
+        let xs = values.as_chunks::<BLOCK>().0;
+        for (i, (block, x)) in blocks_mut::<Self>(out).iter_mut().zip(xs).enumerate() {
+            let w = search::block_importance(x, weights, i);
+            *block = Iq4_xsBlock::new(superblock::symmetric::<Iq4, 8, 32, 6>(x, &w));
+        }
+    }
+}
