@@ -7,12 +7,15 @@
 mod attention;
 mod cgraph;
 mod context;
+mod conv;
+mod custom;
 mod elementwise;
 mod layout;
 mod matmul;
 mod norm;
 mod op;
 pub mod params;
+mod recurrent;
 mod reduce;
 mod shape;
 mod tensor;
@@ -24,8 +27,10 @@ pub use cgraph::{
 pub use context::{
     Context, MEM_ALIGN, ObjectType, ggml_context, ggml_object, ggml_scratch, tensor_overhead,
 };
+pub use conv::Window;
+pub use custom::{Custom, N_TASKS_MAX};
 pub use op::{Op, UnaryOp};
 pub use tensor::{
     MAX_DIMS, MAX_NAME, MAX_OP_PARAMS, MAX_SRC, Name, Shape, Strides, TENSOR_FLAG_INPUT,
-    TENSOR_FLAG_OUTPUT, Tensor, ggml_tensor,
+    TENSOR_FLAG_OUTPUT, TENSOR_FLAG_PARAM, Tensor, ggml_tensor,
 };

@@ -15,6 +15,8 @@ pub const MAX_OP_PARAMS: usize = 64;
 pub const TENSOR_FLAG_INPUT: i32 = 1;
 /// Marks an output: the graph allocator never gives its memory to another tensor.
 pub const TENSOR_FLAG_OUTPUT: i32 = 2;
+/// Marks a parameter to be trained.
+pub const TENSOR_FLAG_PARAM: i32 = 4;
 
 /// Elements per dimension, innermost first.
 pub type Shape = [i64; MAX_DIMS];
