@@ -5,16 +5,20 @@
 //! * [`models`]: SmolLM2 and what is made from it: padded to 768-wide rows, quantized by the reference.
 //! * [`libs`]: `libikrs.so` and the reference's two libraries, opened side by side.
 //! * [`headers`]: the public headers, generated; [`cdecl`] reads them and the reference's.
+//! * [`coverage`]: which entry points are exported.
+//! * [`program`]: C and C++ programs linked with `libikrs.so`.
 //! * [`drive`]: `../shared/tools/drive.py` over either library.
 //!
 //! A test that needs the reference fails without it: nothing here skips.
 
 pub mod cdecl;
+pub mod coverage;
 pub mod drive;
 pub mod headers;
 pub mod libs;
 pub mod models;
 pub mod paths;
+pub mod program;
 pub mod reference;
 
 use std::process::{Command, Output};

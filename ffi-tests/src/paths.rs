@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use tempfile::TempDir;
+
 /// The root of the checkout.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -54,14 +56,11 @@ pub fn libikrs() -> PathBuf {
     deps
 }
 
-/// A fresh folder for a test's own files, named after it.
-pub fn scratch(name: &str) -> PathBuf {
-    let dir = target().join("ffi-scratch").join(name);
-    match std::fs::remove_dir_all(&dir) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => panic!("{}: {e}", dir.display()),
-        _ => std::fs::create_dir_all(&dir).expect("target is writable"),
-    }
-    dir
+/// A fresh folder for a test's own files, removed when dropped.
+pub fn scratch() -> TempDir {
+    let dir = profile_dir().join("ffi-scratch");
+    std::fs::create_dir_all(&dir).expect("target is writable");
+    tempfile::tempdir_in(dir).expect("target is writable")
 }
 
 /// Makes `path` once, whoever asks first, across threads and processes: `make` writes to the temporary path it is given, which

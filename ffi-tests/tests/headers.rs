@@ -45,9 +45,9 @@ fn compile(file: &Path, include: &Path, extra: &[&str]) {
 
 #[test]
 fn each_header_stands_alone() {
-    let dir = paths::scratch("headers-alone");
+    let dir = paths::scratch();
     for header in HEADERS {
-        let file = dir.join("alone.c");
+        let file = dir.path().join("alone.c");
         std::fs::write(
             &file,
             format!(
@@ -118,11 +118,11 @@ fn layouts_and_enumerators_are_the_references() {
     }
     program += "    return 0;\n}\n";
 
-    let dir = paths::scratch("headers-layout");
-    let file = dir.join("layout.c");
+    let dir = paths::scratch();
+    let file = dir.path().join("layout.c");
     std::fs::write(&file, program).unwrap();
     let [ours, theirs] = [include(), reference().include.clone()].map(|include| {
-        let exe = dir.join("layout");
+        let exe = dir.path().join("layout");
         run(Command::new("gcc")
             .args(["-std=c11", "-w", "-I"])
             .arg(include)
@@ -180,7 +180,8 @@ fn prototypes_are_the_references() {
         }
     }
     program += "#ifdef __cplusplus\n}\n#endif\nint main(void) { return 0; }\n";
-    let file = paths::scratch("headers-prototypes").join("prototypes.c");
+    let dir = paths::scratch();
+    let file = dir.path().join("prototypes.c");
     std::fs::write(&file, program).unwrap();
     compile(&file, &include(), &["-Wno-ignored-qualifiers"]);
 }

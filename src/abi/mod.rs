@@ -6,6 +6,7 @@ pub mod llama;
 pub mod llama_types;
 pub mod quant;
 pub mod raw;
+pub mod variadic;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

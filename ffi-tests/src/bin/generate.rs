@@ -1,11 +1,19 @@
-//! `make generate`: writes the files that are made from the source, into `include/`.
+//! `make generate`: writes the files that are made from the source and from the built library.
 
-use ffi_tests::{headers, paths};
+use ffi_tests::{coverage, headers, paths};
 
 fn main() -> std::io::Result<()> {
-    let include = paths::root().join("include");
+    let root = paths::root();
     for (name, text) in headers::generate() {
-        std::fs::write(include.join(name), text)?;
+        write(root.join("include").join(name), &text)?;
     }
-    Ok(())
+    write(root.join("docs/abi-coverage.md"), &coverage::text())
+}
+
+/// Files that don't change are left alone, because the build depends on some.
+fn write(path: std::path::PathBuf, text: &str) -> std::io::Result<()> {
+    match std::fs::read_to_string(&path) {
+        Ok(old) if old == text => Ok(()),
+        _ => std::fs::write(path, text),
+    }
 }

@@ -30,8 +30,8 @@ pub fn print(header: &str, items: &Items) -> String {
     }
 
     // cbindgen reads files.
-    let file = paths::scratch(&format!("headers-{}", std::process::id()))
-        .join(header.replace(['-', '.'], "_") + ".rs");
+    let dir = paths::scratch();
+    let file = dir.path().join(header.replace(['-', '.'], "_") + ".rs");
     std::fs::write(&file, source.to_string()).expect("target is writable");
     let bindings = cbindgen::Builder::new()
         .with_config(config)
