@@ -7,3 +7,4 @@ pub mod ftype;
 pub mod model;
 pub mod params;
 pub mod sampling;
+pub mod vocab;
