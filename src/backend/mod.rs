@@ -7,6 +7,8 @@ mod device;
 mod galloc;
 mod registry;
 mod sched;
+#[cfg(test)]
+mod tests;
 
 pub use crate::cpu::Status;
 pub use buffer::{
