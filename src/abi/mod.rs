@@ -5,6 +5,7 @@ pub mod ggml_types;
 pub mod llama;
 pub mod llama_types;
 pub mod quant;
+pub mod quantize;
 pub mod raw;
 pub mod variadic;
 

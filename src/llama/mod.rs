@@ -6,5 +6,6 @@ pub mod cparams;
 pub mod ftype;
 pub mod model;
 pub mod params;
+pub mod quantize;
 pub mod sampling;
 pub mod vocab;
