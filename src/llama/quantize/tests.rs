@@ -1,1 +1,221 @@
 //! A small random model goes through the quantizer.
+
+use super::*;
+use crate::gguf::{Array, File, Metadata, Strings, Writer};
+
+fn options(ftype: Ftype) -> Options {
+    Options {
+        n_threads: 2,
+        ftype,
+        wishes: Wishes::default(),
+        imatrix: None,
+        overrides: Vec::new(),
+        custom: Vec::new(),
+        allow_requantize: false,
+        quantize_output: true,
+        only_copy: false,
+        pure: false,
+        keep_split: false,
+        ignore_imatrix_rules: false,
+        dry_run: false,
+        partial: false,
+    }
+}
+
+fn name(text: &str) -> Name {
+    Name::new(text.as_bytes()).unwrap()
+}
+
+const N: usize = 256;
+const ROWS: usize = 70;
+
+fn tensor_names() -> Vec<String> {
+    let mut names = vec![
+        "token_embd.weight".to_owned(),
+        "output_norm.weight".to_owned(),
+    ];
+    for layer in 0..8 {
+        for part in [
+            "attn_q",
+            "attn_k",
+            "attn_v",
+            "attn_output",
+            "ffn_down",
+            "ffn_gate",
+            "ffn_up",
+            "attn_norm",
+        ] {
+            names.push(format!("blk.{layer}.{part}.weight"));
+        }
+    }
+    names
+}
+
+fn value(i: usize) -> f32 {
+    ((i as u32).wrapping_mul(2_654_435_761) >> 8) as f32 / (1 << 23) as f32 - 1.0
+}
+
+fn write_model(path: &Path, bad: Option<usize>) {
+    let mut metadata = Metadata::default();
+    metadata.set(
+        name("general.architecture"),
+        Value::Str(Text::new(b"llama")),
+    );
+    metadata.set(name("llama.block_count"), Value::U32(8));
+    metadata.set(name("llama.attention.head_count"), Value::U32(8));
+    metadata.set(name("llama.attention.head_count_kv"), Value::U32(4));
+    let mut tokens = Strings::default();
+    tokens.push(b"a");
+    metadata.set(
+        name("tokenizer.ggml.tokens"),
+        Value::Array(Array::Str(tokens)),
+    );
+    let names = tensor_names();
+    let infos = names.iter().map(|n| {
+        let rows = if n.contains("norm") { 1 } else { ROWS as i64 };
+        TensorInfo::new(name(n), Type::F32, 2, [N as i64, rows, 1, 1]).unwrap()
+    });
+    let mut writer = Writer::create(path, &metadata, infos.collect()).unwrap();
+    for info in writer.tensors().to_vec() {
+        let mut bytes: Vec<u8> = (0..info.size / 4)
+            .flat_map(|i| value(i).to_le_bytes())
+            .collect();
+        if let Some(at) = bad
+            && &*info.name == "blk.3.ffn_up.weight"
+        {
+            bytes[4 * at..4 * at + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+        }
+        writer.write(&bytes).unwrap();
+    }
+    writer.finish().unwrap();
+}
+
+fn type_of(file: &File, tensor: &str) -> Type {
+    file.tensors()[file.find_tensor(tensor).unwrap()].ty
+}
+
+#[test]
+fn a_mix_gives_each_tensor_its_type_and_close_values() {
+    let dir = tempfile::tempdir().unwrap();
+    let (input, output) = (
+        dir.path().join("in.gguf"),
+        dir.path().join("new/dir/out.gguf"),
+    );
+    write_model(&input, None);
+    let mut options = options(Ftype::MostlyQ4_k_m);
+    options.overrides = vec![Override {
+        key: "general.name".into(),
+        value: OverrideValue::Str("small".into()),
+    }];
+    options.custom = vec![(Regex::new(r"blk\.[67]\.ffn_up").unwrap(), Type::Q5_0)];
+    quantize(&input, &output, &options).unwrap();
+
+    let file = File::open(&output).unwrap();
+    assert_eq!(
+        type_of(&file, "token_embd.weight"),
+        Type::Q6_k,
+        "tied to the output"
+    );
+    assert_eq!(type_of(&file, "output_norm.weight"), Type::F32);
+    assert_eq!(type_of(&file, "blk.0.attn_v.weight"), Type::Q6_k);
+    assert_eq!(type_of(&file, "blk.1.attn_v.weight"), Type::Q4_k);
+    assert_eq!(type_of(&file, "blk.1.ffn_up.weight"), Type::Q4_k);
+    assert_eq!(type_of(&file, "blk.7.ffn_up.weight"), Type::Q5_0);
+    let metadata = file.metadata();
+    assert_eq!(
+        metadata.get_u32("general.file_type").unwrap(),
+        Some(Ftype::MostlyQ4_k_m as u32)
+    );
+    assert_eq!(
+        metadata.get_u32("general.quantization_version").unwrap(),
+        Some(2)
+    );
+    assert_eq!(metadata.get::<&str>("general.name").unwrap(), Some("small"));
+
+    let i = file.find_tensor("blk.2.attn_q.weight").unwrap();
+    let q4_k = Type::Q4_k.info().unwrap();
+    let mut row = [0.0; N];
+    (q4_k.decode)(
+        &file.tensor_data(i)[q4_k.row_size(N)..][..q4_k.row_size(N)],
+        &mut row,
+    );
+    let worst = row
+        .iter()
+        .enumerate()
+        .map(|(k, v)| (v - value(N + k)).abs())
+        .fold(0.0, f32::max);
+    assert!(worst < 0.1, "{worst}");
+}
+
+#[test]
+fn the_number_of_threads_does_not_change_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let input = dir.path().join("in.gguf");
+    write_model(&input, None);
+    let files = [1, 3].map(|n_threads| {
+        let output = dir.path().join(format!("{n_threads}.gguf"));
+        quantize(
+            &input,
+            &output,
+            &Options {
+                n_threads,
+                ..options(Ftype::MostlyQ5_k_s)
+            },
+        )
+        .unwrap();
+        std::fs::read(output).unwrap()
+    });
+    assert!(files[0] == files[1]);
+}
+
+#[test]
+fn failures_name_the_tensor_and_leave_no_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let (input, output) = (dir.path().join("in.gguf"), dir.path().join("out.gguf"));
+    write_model(&input, Some(3 * N + 5));
+    let error = quantize(&input, &output, &options(Ftype::MostlyQ8_0))
+        .unwrap_err()
+        .0;
+    assert!(
+        error.contains("blk.3.ffn_up.weight") && error.contains("column 5 of row 3"),
+        "{error}"
+    );
+    assert_eq!(
+        std::fs::read_dir(dir.path()).unwrap().count(),
+        1,
+        "only the input is there"
+    );
+
+    write_model(&input, None);
+    let mut with_imatrix = options(Ftype::MostlyQ8_0);
+    with_imatrix.imatrix = Some(HashMap::from([(
+        "blk.0.attn_q.weight".into(),
+        vec![1.0; N - 1],
+    )]));
+    let error = quantize(&input, &output, &with_imatrix).unwrap_err().0;
+    assert!(error.contains("imatrix size 255"), "{error}");
+
+    quantize(&input, &output, &options(Ftype::MostlyQ8_0)).unwrap();
+    let again = dir.path().join("again.gguf");
+    let error = quantize(&output, &again, &options(Ftype::MostlyQ4_0))
+        .unwrap_err()
+        .0;
+    assert!(
+        error.contains("requantizing from type q8_0 is disabled"),
+        "{error}"
+    );
+    assert!(!again.exists());
+}
+
+#[test]
+fn a_dry_run_writes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let input = dir.path().join("in.gguf");
+    write_model(&input, None);
+    let options = Options {
+        dry_run: true,
+        ..options(Ftype::MostlyQ8_0)
+    };
+    quantize(&input, &dir.path().join("out.gguf"), &options).unwrap();
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+}
