@@ -28,5 +28,5 @@ macro_rules! bail {
 /// Returns early with an [`Error`] unless the condition holds.
 #[macro_export]
 macro_rules! ensure {
-    ($cond:expr, $($arg:tt)*) => { if !$cond { $crate::bail!($($arg)*) } };
+    ($cond:expr, $($arg:tt)*) => { if $cond {} else { $crate::bail!($($arg)*) } };
 }

@@ -163,7 +163,7 @@ unsafe fn read_rules(vector: *const c_void) -> Result<Vec<(Regex, Type)>> {
             let pattern = unsafe { rule.pattern.to_str()? };
             let regex =
                 Regex::new(pattern).map_err(|e| Error(format!("custom quantization rule: {e}")))?;
-            let Some(ty) = Type::from_raw(rule.ty as i32) else {
+            let Some(ty) = Type::from_raw(rule.ty) else {
                 bail!(
                     "custom quantization rule '{pattern}': {} is not a tensor type",
                     rule.ty
@@ -184,7 +184,7 @@ unsafe fn read_options(params: &llama_model_quantize_params) -> Result<Options> 
         !params.only_repack,
         "repacking files is not supported by this build"
     );
-    let wish = |raw: RawType| Type::from_raw(raw as i32);
+    let wish = Type::from_raw;
     // SAFETY: the caller's promise.
     let (imatrix, overrides, custom) = unsafe {
         (
