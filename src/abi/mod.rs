@@ -3,12 +3,18 @@
 
 pub mod ggml_types;
 pub mod llama;
+pub mod llama_batch;
+pub mod llama_context;
+pub mod llama_kv;
+pub mod llama_model;
 pub mod llama_types;
 pub mod quant;
 pub mod quantize;
 pub mod raw;
 pub mod variadic;
 
+use std::borrow::Cow;
+use std::ffi::{CStr, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Runs the body of an exported function. A panic becomes an error line in the log and the value `on_panic`.
@@ -22,4 +28,16 @@ pub fn guard<T>(name: &str, on_panic: T, body: impl FnOnce() -> T) -> T {
         crate::log_error!("{name}: internal error: {what}");
         on_panic
     })
+}
+
+/// The text behind a pointer, `None` if it is null. What is not UTF-8 is replaced.
+///
+/// # Safety
+/// The pointer is null or to a C string that outlives the result.
+unsafe fn text<'a>(ptr: *const c_char) -> Option<Cow<'a, str>> {
+    if ptr.is_null() {
+        return None;
+    }
+    // SAFETY: not null, so a C string.
+    Some(unsafe { CStr::from_ptr(ptr) }.to_string_lossy())
 }

@@ -16,7 +16,7 @@ use decode::Runner;
 
 use super::cparams::Cparams;
 use super::model::Model;
-use super::params::{PoolingType, llama_context_params};
+use super::params::llama_context_params;
 use super::sampling::Sampler;
 use crate::backend::{AbortCallback, EvalCallback};
 use crate::error::Result;
@@ -143,7 +143,17 @@ impl Context {
         }
     }
 
-    pub fn pooling(&self) -> PoolingType {
-        self.cp.pooling
+    /// Begins to count time and tokens anew.
+    pub fn reset_timings(&mut self) {
+        self.timings = Timings {
+            start: Instant::now(),
+            load_us: self.timings.load_us,
+            prompt_us: 0,
+            n_prompt: 0,
+            eval_us: 0,
+            n_eval: 0,
+        };
+        self.sampler.t_sample_us = 0;
+        self.sampler.n_sample = 0;
     }
 }
