@@ -4,6 +4,7 @@
 pub mod context;
 pub mod cparams;
 pub mod ftype;
+pub mod grammar;
 pub mod model;
 pub mod params;
 pub mod quantize;
