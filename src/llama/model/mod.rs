@@ -15,6 +15,7 @@ use self::hparams::{Hparams, Keys};
 use self::load::{Loader, Options, Progress, Weights};
 use super::ftype::Ftype;
 use super::params::llama_token;
+use super::vocab::{Vocab, VocabType};
 use crate::error::{Error, Result};
 use crate::gguf::{Metadata, Override, SplitFile};
 use crate::graph::Tensor;
@@ -32,6 +33,7 @@ pub struct LoadParams {
 
 /// A model.
 pub struct Model {
+    pub vocab: Vocab,
     pub metadata: Metadata,
     pub page: &'static Page,
     pub hparams: Hparams,
@@ -72,8 +74,10 @@ impl Model {
             arch: page.name,
         };
         let ftype = describe_ftype(&file)?;
-        let n_vocab = n_vocab(keys)?;
+        let vocab = Vocab::load(metadata).map_err(|e| Error(format!("invalid vocabulary: {e}")))?;
+        let n_vocab = n_vocab(keys, &vocab)?;
         let mut model = Model {
+            vocab,
             metadata: metadata.clone(),
             page,
             hparams: Hparams::vocab_only(n_vocab),
@@ -132,9 +136,13 @@ impl Model {
 
     /// Whether a batch of this token alone is what programs warm up with: the beginning of text, or where there is none, its end.
     pub fn is_warmup_token(&self, token: llama_token) -> bool {
-        let key = |name| self.metadata.get_u32(name).ok().flatten();
-        let id = key("tokenizer.ggml.bos_token_id").or(key("tokenizer.ggml.eos_token_id"));
-        id.is_some_and(|id| i64::from(id) == i64::from(token))
+        let special = self.vocab.special();
+        let begin = if special.bos >= 0 {
+            special.bos
+        } else {
+            special.eos
+        };
+        token == begin
     }
 
     /// A tensor by name.
@@ -156,15 +164,20 @@ impl Body {
     }
 }
 
-/// Tokens in the vocabulary.
-fn n_vocab(keys: Keys) -> Result<u32> {
-    if let Some(n) = keys.u32("vocab_size")? {
-        return Ok(n);
+/// How many tokens the model knows: as many as the vocabulary, if there is one.
+fn n_vocab(keys: Keys, vocab: &Vocab) -> Result<u32> {
+    let stated = keys.u32("vocab_size")?;
+    let there = vocab.n_tokens() as u32;
+    if vocab.ty() == VocabType::None {
+        return Ok(stated.unwrap_or(there));
     }
-    match keys.metadata.get_strings("tokenizer.ggml.tokens")? {
-        Some(tokens) => Ok(tokens.len() as u32),
-        None => bail!("the file has no vocabulary"),
-    }
+    ensure!(
+        stated.is_none_or(|n| n == there),
+        "'{}' is {}, but the vocabulary has {there} tokens",
+        keys.name("vocab_size"),
+        stated.unwrap_or(0)
+    );
+    Ok(there)
 }
 
 /// What the file says it is quantized to, or what most of its tensors are.
