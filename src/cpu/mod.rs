@@ -1,11 +1,15 @@
 //! The CPU device: threads, vector levels (`simd`), matmul, attention and the other operators. Knows tensors and types, not buffers.
 
+mod attention;
 mod exec;
 pub mod matmul;
 mod ops;
 pub mod simd;
 pub mod task;
 mod threads;
+
+#[cfg(test)]
+mod testing;
 
 pub use exec::{Status, compute, n_tasks, plan, supports_op};
 pub use threads::shutdown;

@@ -12,9 +12,17 @@ mod rope;
 mod rows;
 mod view;
 
-use view::{SEGMENT, View};
+#[cfg(test)]
+mod tests;
+
+use view::SEGMENT;
+
+pub use norm::alibi_slope;
+pub use rows::tanh;
+pub use view::View;
 
 use super::task::Task;
+use super::{attention, matmul};
 use crate::graph::{Op, Tensor, UnaryOp};
 use crate::quant::Type;
 use rows::Rows;
@@ -74,6 +82,13 @@ fn worker_buffers(n: usize, nth: usize) -> usize {
 
 /// The kernel for a node and a team of `nth`; `None` if there is none for this operator, these types or these shapes.
 pub fn kernel(node: Tensor, nth: usize) -> Option<Kernel> {
+    if let Some(run) = product(node.op()) {
+        return matmul::supports(node).then(|| Kernel {
+            run,
+            work_size: matmul::work_size(node, nth),
+            cost: usize::MAX,
+        });
+    }
     let y = View::try_of(node)?;
     let n = y.n();
     let x = node.src(0).map(|x| View::try_of(x).ok_or(()));
@@ -315,6 +330,12 @@ pub fn kernel(node: Tensor, nth: usize) -> Option<Kernel> {
             accept(ok && f32_out && f32_same(0), 8, generate::hadamard)
         }
 
+        Op::Flash_attn_ext => attention::supports(node).then(|| Kernel {
+            run: attention::flash_attn_ext,
+            work_size: attention::work_size(node, nth),
+            cost: attention::cost(node),
+        }),
+
         Op::Map_unary => accept(f32_out && f32_same(0), 0, generate::map_rows),
         Op::Map_binary => accept(f32_out && f32_same(0) && f32_same(1), 0, generate::map_rows),
         Op::Map_custom1
@@ -332,6 +353,17 @@ pub fn kernel(node: Tensor, nth: usize) -> Option<Kernel> {
         }),
         _ => None,
     }
+}
+
+/// The functions of matrix products.
+fn product(op: Op) -> Option<Run> {
+    Some(match op {
+        Op::Mul_mat => matmul::mul_mat,
+        Op::Mul_mat_id => matmul::mul_mat_id,
+        Op::Fused_up_gate => matmul::fused_up_gate,
+        Op::Moe_fused_up_gate => matmul::moe_fused_up_gate,
+        _ => return None,
+    })
 }
 
 /// Whether pieces of the rows can be converted in a buffer on the stack.

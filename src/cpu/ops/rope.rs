@@ -123,8 +123,8 @@ impl Angles {
             let mut scale = self.freq_scale as f64;
             if self.ext_factor != 0.0 {
                 let [low, high] = self.ramp;
-                let at = (p as f32 - low) / (high - low).max(0.001);
-                let mix = ((1.0 - at.clamp(0.0, 1.0)) * self.ext_factor) as f64;
+                let at = (p as f64 - low as f64) / (high - low).max(0.001) as f64;
+                let mix = (1.0 - at.clamp(0.0, 1.0)) * self.ext_factor as f64;
                 scale = scale * (1.0 - mix) + mix;
             }
             *freq *= scale;

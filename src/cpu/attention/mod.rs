@@ -1,0 +1,486 @@
+//! Attention in one operator (`flash_attn_ext`): soft-max of the scores of queries with keys, times values, without ever
+//! holding all scores (<https://arxiv.org/abs/2205.14135>). Nothing else lives here: soft-max on its own is in `ops`.
+//!
+//! All query heads that share a key head are worked on together, with a tile of keys and values at a time; a tile is
+//! converted to f32 once for all of them. Many queries are shared among the team by tiles of queries. Few queries over many
+//! keys are shared by chunks of keys, whose results are combined at the end; where chunks begin does not depend on the
+//! number of threads, so neither does the result.
+
+mod kernels;
+#[cfg(test)]
+mod tests;
+
+use half::f16;
+use kernels::{Kernels, Softening, State, TILE};
+
+use super::ops::{View, alibi_slope};
+use super::task::Task;
+use crate::graph::{Tensor, params};
+use crate::quant::Type;
+
+/// Rows (queries times heads) that are worked on together, at most.
+const ROWS: usize = 96;
+/// Queries that are few enough to share work by chunks of keys.
+const FEW: usize = 8;
+/// Rows whose scores are computed one by one instead of by a matrix product with the transposed keys.
+const FEW_ROWS: usize = 12;
+/// Keys per chunk, at least.
+const CHUNK: usize = 256;
+/// Chunks, about.
+const CHUNKS: usize = 64;
+
+/// A `flash_attn_ext` node.
+struct Attention {
+    q: View,
+    k: View,
+    v: View,
+    out: View,
+    mask: Option<View>,
+    sinks: Option<*const f32>,
+    scale: f32,
+    max_bias: f32,
+    softcap: f32,
+    /// Query heads that are worked on together, queries, and how many such groups share a key head.
+    heads: usize,
+    queries: usize,
+    groups: usize,
+    /// Keys per chunk, and chunks.
+    chunk: usize,
+    chunks: usize,
+}
+
+impl Attention {
+    /// `None` if the shapes or types are not such that it can be computed.
+    fn of(node: Tensor) -> Option<Attention> {
+        let view = |i: usize| node.src(i).and_then(View::try_of);
+        let (q, k, v, out) = (view(0)?, view(1)?, view(2)?, View::try_of(node)?);
+        let [n_q, n_head] = [q.ne[1], q.ne[2]];
+        let [n_kv, n_head_kv] = [k.ne[1], k.ne[2]];
+        let fits = q.ne[0] == k.ne[0]
+            && v.ne[1..] == k.ne[1..]
+            && n_head_kv > 0
+            && k.ne[3] > 0
+            && n_head % n_head_kv == 0
+            && q.ne[3] % k.ne[3] == 0
+            && out.ne == [v.ne[0], n_head, n_q, q.ne[3]]
+            && out.is_f32_rows()
+            && [&q, &k, &v].iter().all(|t| t.dense_rows());
+        let mask = view(3);
+        let mask_fits = node.src(3).is_none()
+            || mask.is_some_and(|m| {
+                matches!(m.info.ty, Type::F16 | Type::F32)
+                    && m.dense_rows()
+                    && m.ne[0] >= n_kv
+                    && m.ne[1] >= n_q
+                    && m.ne[2] > 0
+                    && m.ne[3] > 0
+            });
+        let sinks = node.src(4);
+        let sinks_fit = sinks.is_none_or(|s| s.ty() == Type::F32 && s.ne()[0] as usize >= n_head);
+        if !(fits && mask_fits && sinks_fit) {
+            return None;
+        }
+        let p = params::FlashAttn::load(node);
+        let per_key = n_head / n_head_kv;
+        let heads = per_key.min(ROWS);
+        let chunk = match n_q {
+            0..=FEW => n_kv.div_ceil(CHUNKS).next_multiple_of(CHUNK),
+            _ => n_kv.max(1),
+        };
+        Some(Attention {
+            q,
+            k,
+            v,
+            out,
+            mask,
+            sinks: sinks.map(|s| s.data() as *const f32),
+            scale: if p.softcap != 0.0 {
+                p.scale / p.softcap
+            } else {
+                p.scale
+            },
+            max_bias: p.max_bias,
+            softcap: p.softcap,
+            heads,
+            queries: (ROWS / heads).min(n_q).max(1),
+            groups: per_key.div_ceil(heads),
+            chunk,
+            chunks: n_kv.div_ceil(chunk).max(1),
+        })
+    }
+
+    fn rows(&self) -> usize {
+        self.heads * self.queries
+    }
+
+    /// Floats of scratch memory of a worker.
+    fn scratch_floats(&self) -> usize {
+        let (dk, dv, rows) = (self.k.ne[0], self.v.ne[0], self.rows());
+        Scratch::sizes(dk, dv, rows).iter().sum()
+    }
+
+    /// Floats of the result of a row in one chunk: its state.
+    fn partial_floats(&self) -> usize {
+        self.v.ne[0] + 2
+    }
+
+    fn partials(&self) -> usize {
+        match self.chunks {
+            1 => 0,
+            n => n * self.q.ne[1] * self.q.ne[2] * self.q.ne[3] * self.partial_floats(),
+        }
+    }
+}
+
+/// Whether the node can be computed.
+pub fn supports(node: Tensor) -> bool {
+    Attention::of(node).is_some()
+}
+
+/// Bytes of scratch memory for a team of `nth`.
+pub fn work_size(node: Tensor, nth: usize) -> usize {
+    Attention::of(node).map_or(0, |a| 4 * (a.scratch_floats() * nth + a.partials()))
+}
+
+/// What it costs, in elements of a simple operator.
+pub fn cost(node: Tensor) -> usize {
+    Attention::of(node).map_or(0, |a| {
+        a.q.n_rows()
+            .saturating_mul(a.k.ne[1])
+            .saturating_mul(a.k.ne[0] + a.v.ne[0])
+            / 8
+    })
+}
+
+/// A worker's memory.
+struct Scratch {
+    /// Queries, [rows][dk].
+    q: *mut f32,
+    /// A tile of keys or values as f32, [TILE][dk or dv].
+    tile: *mut f32,
+    /// Transposed keys, [dk][TILE].
+    keys: *mut f32,
+    /// Scores, then weights, [rows][TILE].
+    scores: *mut f32,
+    state: State,
+}
+
+impl Scratch {
+    /// Floats of each part.
+    fn sizes(dk: usize, dv: usize, rows: usize) -> [usize; 7] {
+        [
+            rows * dk,
+            TILE * dk.max(dv),
+            TILE * dk,
+            rows * TILE,
+            rows,
+            rows,
+            rows * dv,
+        ]
+        .map(|n| n.next_multiple_of(16))
+    }
+
+    fn of(task: &Task, a: &Attention) -> Scratch {
+        let (dk, dv) = (a.k.ne[0], a.v.ne[0]);
+        let mut at = task
+            .work
+            .cast::<f32>()
+            .wrapping_add(task.ith * a.scratch_floats());
+        let [q, tile, keys, scores, max, sum, out] = Scratch::sizes(dk, dv, a.rows()).map(|n| {
+            let part = at;
+            at = at.wrapping_add(n);
+            part
+        });
+        Scratch {
+            q,
+            tile,
+            keys,
+            scores,
+            state: State { max, sum, out, dv },
+        }
+    }
+}
+
+/// Which part of the node a piece of work is.
+struct Piece {
+    seq: usize,
+    head_kv: usize,
+    /// Query heads and queries.
+    heads: std::ops::Range<usize>,
+    queries: std::ops::Range<usize>,
+    keys: std::ops::Range<usize>,
+    chunk: usize,
+}
+
+/// Computes the node.
+pub fn flash_attn_ext(task: &Task, node: Tensor) {
+    let Some(a) = Attention::of(node) else {
+        return;
+    };
+    let kernels = Kernels::get();
+    let scratch = Scratch::of(task, &a);
+    let partials = task
+        .work
+        .cast::<f32>()
+        .wrapping_add(task.nth * a.scratch_floats());
+    let [_, n_q, n_head, n_seq] = a.q.ne;
+    let (n_kv, n_head_kv) = (a.k.ne[1], a.k.ne[2]);
+    let per_key = n_head / n_head_kv;
+    let blocks = n_q.div_ceil(a.queries);
+    let pieces = n_seq * n_head_kv * a.groups * blocks * a.chunks;
+    loop {
+        let number = task.next();
+        if number >= pieces {
+            break;
+        }
+        let (chunk, rest) = (number % a.chunks, number / a.chunks);
+        // The last queries come first: with a causal mask they see the most keys.
+        let places = n_seq * n_head_kv * a.groups;
+        let (place, block) = (rest % places, blocks - 1 - rest / places);
+        let (group, place) = (place % a.groups, place / a.groups);
+        let (head_kv, seq) = (place % n_head_kv, place / n_head_kv);
+        let first = head_kv * per_key + group * a.heads;
+        let piece = Piece {
+            seq,
+            head_kv,
+            heads: first..(first + a.heads).min((head_kv + 1) * per_key),
+            queries: block * a.queries..((block + 1) * a.queries).min(n_q),
+            keys: chunk * a.chunk..((chunk + 1) * a.chunk).min(n_kv),
+            chunk,
+        };
+        // SAFETY: the shapes were checked, and the piece is inside them; the scratch memory is this worker's.
+        unsafe {
+            compute(&a, kernels, &scratch, &piece);
+            if a.chunks == 1 {
+                finish(&a, &scratch.state, &piece);
+            } else {
+                put_partial(&a, &scratch.state, &piece, partials);
+            }
+        }
+    }
+    if a.chunks > 1 {
+        task.barrier();
+        for row in task.share(n_q * n_head * n_seq) {
+            // SAFETY: all partial results of the row were written before the barrier; rows are shared out.
+            unsafe { combine(&a, row, partials) };
+        }
+    }
+}
+
+/// Brings the state of the piece's rows, head by head and query by query, to what its keys give.
+///
+/// # Safety
+/// The piece is inside the node; the scratch memory is large enough and nobody else's.
+unsafe fn compute(a: &Attention, kernels: &Kernels, scratch: &Scratch, piece: &Piece) {
+    let (dk, dv) = (a.k.ne[0], a.v.ne[0]);
+    let n_queries = piece.queries.len();
+    let rows = piece.heads.len() * n_queries;
+    let kv_seq = piece.seq / (a.q.ne[3] / a.k.ne[3]);
+    let Scratch {
+        q,
+        tile,
+        keys,
+        scores,
+        state,
+    } = *scratch;
+    // SAFETY: see the caller's promise; each step stays inside the sizes of `Scratch::sizes`.
+    unsafe {
+        let mut row = 0;
+        for head in piece.heads.clone() {
+            for query in piece.queries.clone() {
+                a.q.convert([query, head, piece.seq], 0, dk, q.add(row * dk));
+                *state.max.add(row) = f32::NEG_INFINITY;
+                *state.sum.add(row) = 0.0;
+                row += 1;
+            }
+        }
+        std::ptr::write_bytes(state.out, 0, rows * dv);
+
+        for first in piece.keys.clone().step_by(TILE) {
+            let mut n = TILE.min(piece.keys.end - first);
+            if let Some(mask) = &a.mask
+                && mask.info.ty == Type::F16
+            {
+                // The mask is the same for all heads unless it has several.
+                let mut used = 0;
+                let several = if mask.ne[2] > 1 {
+                    piece.heads.clone()
+                } else {
+                    0..1
+                };
+                for head in several {
+                    let at = mask_at(mask, piece.queries.start, head, piece.seq, first);
+                    used = used.max(kernels.used(n_queries, n, at.cast::<f16>(), mask.nb[1]));
+                }
+                if used == 0 {
+                    continue;
+                }
+                n = used;
+            }
+            let (k, ldk) = floats(&a.k, first, n, piece.head_kv, kv_seq, tile);
+            if rows <= FEW_ROWS {
+                kernels.scores(rows, n, dk, q, k, ldk, scores);
+            } else {
+                kernels.transpose(n, dk, k, ldk, keys);
+                let columns = n.next_multiple_of(8);
+                kernels.gemm(rows, columns, dk, q, dk, keys, TILE, scores, TILE, false);
+            }
+            for (i, head) in piece.heads.clone().enumerate() {
+                let how = Softening {
+                    scale: a.scale,
+                    softcap: a.softcap,
+                    slope: alibi_slope(a.max_bias, head, a.q.ne[2]),
+                    mask: a.mask.as_ref().map_or(std::ptr::null(), |m| {
+                        mask_at(m, piece.queries.start, head, piece.seq, first)
+                    }),
+                    mask_stride: a.mask.as_ref().map_or(0, |m| m.nb[1]),
+                    mask_f16: a.mask.as_ref().is_some_and(|m| m.info.ty == Type::F16),
+                };
+                let at = i * n_queries;
+                let state = State {
+                    max: state.max.add(at),
+                    sum: state.sum.add(at),
+                    out: state.out.add(at * dv),
+                    dv,
+                };
+                kernels.soften(n_queries, n, scores.add(at * TILE), &how, &state);
+            }
+            let (v, ldv) = floats(&a.v, first, n, piece.head_kv, kv_seq, tile);
+            kernels.gemm(rows, dv, n, scores, TILE, v, ldv, state.out, dv, true);
+        }
+    }
+}
+
+/// The mask of a query and key.
+fn mask_at(mask: &View, query: usize, head: usize, seq: usize, key: usize) -> *const u8 {
+    mask.row([query, head % mask.ne[2], seq % mask.ne[3]])
+        .wrapping_add(key * mask.nb[0])
+}
+
+/// `n` rows of keys or values as floats, in place or converted into `tile`, and their stride.
+///
+/// # Safety
+/// The rows are inside the tensor, and `tile` has room for them.
+unsafe fn floats(
+    t: &View,
+    first: usize,
+    n: usize,
+    head: usize,
+    seq: usize,
+    tile: *mut f32,
+) -> (*const f32, usize) {
+    if t.is_f32_rows() && t.nb[1].is_multiple_of(4) {
+        return (t.row([first, head, seq]).cast(), t.nb[1] / 4);
+    }
+    let d = t.ne[0];
+    for r in 0..n {
+        // SAFETY: the caller's promise.
+        unsafe { t.convert([first + r, head, seq], 0, d, tile.add(r * d)) };
+    }
+    (tile, d)
+}
+
+/// The factor of the weighted sum that makes it the result, given the greatest score and the sum of weights of a row of a
+/// head; 0 if the row sees nothing.
+///
+/// # Safety
+/// There is a sink for each head, if there are sinks.
+unsafe fn normalizer(a: &Attention, head: usize, max: f32, sum: f32) -> f32 {
+    if let Some(sinks) = a.sinks {
+        // SAFETY: the caller's promise.
+        let sink = unsafe { *sinks.add(head) };
+        let top = max.max(sink);
+        let shrink = if max == f32::NEG_INFINITY {
+            0.0
+        } else {
+            (max - top).exp()
+        };
+        return shrink / (sum * shrink + (sink - top).exp());
+    }
+    if sum > 0.0 { 1.0 / sum } else { 0.0 }
+}
+
+/// Writes the results of a piece that saw all keys.
+///
+/// # Safety
+/// The state is that of the piece's rows.
+unsafe fn finish(a: &Attention, state: &State, piece: &Piece) {
+    let mut row = 0;
+    for head in piece.heads.clone() {
+        for query in piece.queries.clone() {
+            // SAFETY: the row is the piece's, and inside the node.
+            unsafe {
+                let factor = normalizer(a, head, *state.max.add(row), *state.sum.add(row));
+                let from = std::slice::from_raw_parts(state.out.add(row * state.dv), state.dv);
+                let to = a.out.row([head, query, piece.seq]).cast::<f32>();
+                let to = std::slice::from_raw_parts_mut(to, state.dv);
+                for (y, x) in to.iter_mut().zip(from) {
+                    *y = x * factor;
+                }
+            }
+            row += 1;
+        }
+    }
+}
+
+/// Where the result of a row in a chunk is kept: the weighted sum, the greatest score, the sum of weights.
+fn partial(a: &Attention, row: usize, chunk: usize, partials: *mut f32) -> *mut f32 {
+    partials.wrapping_add((row * a.chunks + chunk) * a.partial_floats())
+}
+
+/// # Safety
+/// The state is that of the piece's rows.
+unsafe fn put_partial(a: &Attention, state: &State, piece: &Piece, partials: *mut f32) {
+    let mut row = 0;
+    for head in piece.heads.clone() {
+        for query in piece.queries.clone() {
+            let number = (piece.seq * a.q.ne[2] + head) * a.q.ne[1] + query;
+            let to = partial(a, number, piece.chunk, partials);
+            // SAFETY: the place is this row's and chunk's.
+            unsafe {
+                std::ptr::copy_nonoverlapping(state.out.add(row * state.dv), to, state.dv);
+                *to.add(state.dv) = *state.max.add(row);
+                *to.add(state.dv + 1) = *state.sum.add(row);
+            }
+            row += 1;
+        }
+    }
+}
+
+/// Combines the results of all chunks of a row and writes it.
+///
+/// # Safety
+/// They are there, and nobody else writes the row.
+unsafe fn combine(a: &Attention, row: usize, partials: *mut f32) {
+    let dv = a.v.ne[0];
+    let (query, rest) = (row % a.q.ne[1], row / a.q.ne[1]);
+    let (head, seq) = (rest % a.q.ne[2], rest / a.q.ne[2]);
+    // SAFETY: the caller's promise.
+    unsafe {
+        let parts = |chunk: usize| {
+            let at = partial(a, row, chunk, partials);
+            (at, *at.add(dv), *at.add(dv + 1))
+        };
+        let max = (0..a.chunks)
+            .map(|c| parts(c).1)
+            .fold(f32::NEG_INFINITY, f32::max);
+        let to = a.out.row([head, query, seq]).cast::<f32>();
+        let to = std::slice::from_raw_parts_mut(to, dv);
+        to.fill(0.0);
+        let mut total = 0.0;
+        for chunk in 0..a.chunks {
+            let (from, part_max, sum) = parts(chunk);
+            if part_max == f32::NEG_INFINITY {
+                continue;
+            }
+            let shrink = (part_max - max).exp();
+            total += sum * shrink;
+            let from = std::slice::from_raw_parts(from, dv);
+            for (y, x) in to.iter_mut().zip(from) {
+                *y += x * shrink;
+            }
+        }
+        let factor = normalizer(a, head, max, total);
+        to.iter_mut().for_each(|y| *y *= factor);
+    }
+}
