@@ -359,3 +359,144 @@ impl Team<'_> {
         barrier.stop();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+    use crate::cpu::testing::*;
+    use crate::graph::{Context, Op};
+    use crate::quant::Type;
+
+    /// `buffers[to] = buffers[a] op buffers[b]`, written in place.
+    fn step(ctx: &Context, buffers: &[Tensor], to: usize, a: usize, b: usize, op: Op) -> Tensor {
+        let node = ctx.view_tensor(buffers[to]).unwrap();
+        node.set_op(op);
+        node.set_src(0, Some(buffers[a]));
+        node.set_src(1, Some(buffers[b]));
+        node
+    }
+
+    #[test]
+    fn nodes_that_share_memory_are_computed_in_order() {
+        for n in [100, 6000, 50_000] {
+            let outcome = |n_threads: usize| {
+                let ctx = context();
+                let buffers: Vec<Tensor> = (0..6)
+                    .map(|i| random(&ctx, Type::F32, &[n], 1.0, i))
+                    .collect();
+                let mut random = Random(7);
+                let nodes: Vec<Tensor> = (0..300)
+                    .map(|i| {
+                        let [to, a, b] = [6, 6, 6].map(|n| random.below(n));
+                        let op = [Op::Add, Op::Sub, Op::Mul][i % 3];
+                        step(&ctx, &buffers, to, a, b, op)
+                    })
+                    .collect();
+                assert_eq!(run(&nodes, n_threads), Status::Success);
+                buffers.into_iter().map(values).collect::<Vec<_>>()
+            };
+            let want = format!("{:?}", outcome(1));
+            for n_threads in [0, 2, 3, 8, 33] {
+                assert!(
+                    format!("{:?}", outcome(n_threads)) == want,
+                    "{n_threads} threads"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn independent_nodes_need_no_fence() {
+        let ctx = context();
+        let a = random(&ctx, Type::F32, &[20_000], 1.0, 1);
+        let b = ctx.sqr(a).unwrap();
+        let c = ctx.sqr(a).unwrap();
+        let d = ctx.add(b, c).unwrap();
+        let mut program = Program::default();
+        program.prepare(&[b, c, d], 2, 0).unwrap();
+        let fences: Vec<bool> = program.steps.iter().map(|s| s.fence).collect();
+        assert_eq!(fences, [false, false, true]);
+    }
+
+    #[test]
+    fn abort_is_asked_between_nodes() {
+        let ctx = context();
+        let a = random(&ctx, Type::F32, &[20_000], 1.0, 1);
+        let mut nodes = vec![ctx.sqr(a).unwrap()];
+        for i in 0..20 {
+            nodes.push(ctx.sqr(nodes[i]).unwrap());
+        }
+        for n_threads in [1, 2, 8] {
+            let asked = AtomicUsize::new(0);
+            let abort = || asked.fetch_add(1, Ordering::Relaxed) == 5;
+            let null = std::ptr::null_mut();
+            // SAFETY: no work buffer is planned; the tensors live in the arena.
+            let status = unsafe { compute(&nodes, n_threads, null, 0, Some(&abort)) };
+            assert_eq!(status, Status::Aborted);
+            assert_eq!(asked.into_inner(), 6);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_computed_fails_and_leaves_the_pool_usable() {
+        let ctx = context();
+        let a = random(&ctx, Type::F32, &[4000, 4], 1.0, 1);
+        let rows = random(&ctx, Type::F32, &[4000, 3], 1.0, 2);
+        let ids = ctx.new_tensor(Type::I32, &[3]).unwrap();
+        set_ids(ids, &[1, 77, 2]);
+        let bad = ctx.set_rows(a, rows, ids).unwrap();
+        let unknown = ctx.sqr(a).unwrap();
+        unknown.set_op(Op::Win_part);
+        assert!(!supports_op(unknown));
+        for n_threads in [1, 2, 8] {
+            assert_eq!(run(&[bad], n_threads), Status::Failed);
+            assert_eq!(run(&[unknown], n_threads), Status::Failed);
+            assert_eq!(run(&[ctx.sqr(a).unwrap()], n_threads), Status::Success);
+        }
+    }
+
+    #[test]
+    fn a_work_buffer_smaller_than_planned_fails() {
+        let ctx = context();
+        let a = random(&ctx, Type::F32, &[4000, 4], 1.0, 1);
+        let node = ctx.soft_max(a).unwrap();
+        assert!(plan(&[node], 2) > 0);
+        let mut work = [0u8; 100];
+        // SAFETY: the buffer is as large as it is said to be.
+        let status = unsafe { compute(&[node], 2, work.as_mut_ptr(), work.len(), None) };
+        assert_eq!(status, Status::Failed);
+    }
+
+    #[test]
+    fn callers_functions_get_their_number() {
+        unsafe extern "C" fn mark(
+            to: *mut crate::graph::ggml_tensor,
+            _: *mut crate::graph::ggml_tensor,
+            ith: i32,
+            nth: i32,
+            user: *mut std::ffi::c_void,
+        ) {
+            // SAFETY: the test gives a vector of at least `nth` floats and a counter.
+            unsafe {
+                *(*to).data.cast::<f32>().add(ith as usize) = nth as f32;
+                (*user.cast::<AtomicUsize>()).fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        for (tasks, n_threads, calls) in [(-1, 3, 3), (1, 3, 1), (-1, 1, 1)] {
+            let ctx = context();
+            let a = random(&ctx, Type::F32, &[8], 1.0, 1);
+            let node = ctx.sqr(a).unwrap();
+            let count = AtomicUsize::new(0);
+            node.set_op(Op::Map_custom1);
+            node.set_param(0, mark as *const () as usize);
+            node.set_param(2, tasks);
+            node.set_param(4, &raw const count as usize);
+            assert_eq!(run(&[node], n_threads), Status::Success);
+            assert_eq!(count.into_inner(), calls);
+            let team = if calls == 1 { 1.0 } else { n_threads as f64 };
+            assert_eq!(values(node)[..calls], vec![team; calls]);
+        }
+    }
+}
