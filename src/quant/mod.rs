@@ -16,6 +16,8 @@ pub mod legacy;
 pub mod nonlinear;
 pub mod search;
 mod superblock;
+#[cfg(test)]
+mod tests;
 
 use bytemuck::Pod;
 use multiversion::multiversion;

@@ -76,10 +76,16 @@ pub fn mean_square(x: &[f32]) -> f32 {
     if mean.is_finite() { mean } else { f32::MAX }
 }
 
+/// The magnitude of a value, smoothed by the mean square around it.
+#[inline(always)]
+fn smoothed(v: f32, sigma2: f32) -> f32 {
+    limit(sigma2 + v * v, 0.0, f32::MAX).sqrt()
+}
+
 /// Weights for a group: the importance of each column times the magnitude of its value, smoothed by the row's.
 #[inline(always)]
 pub fn importance<const N: usize>(x: &[f32; N], weights: &[f32; N], sigma2: f32) -> [f32; N] {
-    std::array::from_fn(|i| weights[i] * (sigma2 + x[i] * x[i]).sqrt())
+    std::array::from_fn(|i| weights[i] * smoothed(x[i], sigma2))
 }
 
 /// The weights of block `i` of a row: column importance (1 without) times magnitude, smoothed by the block's.
@@ -90,7 +96,7 @@ pub fn block_importance<const N: usize>(
     i: usize,
 ) -> [f32; N] {
     let sigma2 = 2.0 * mean_square(x);
-    let magnitude = x.map(|v| (sigma2 + v * v).sqrt());
+    let magnitude = x.map(|v| smoothed(v, sigma2));
     match weights.and_then(|w| w.as_chunks::<N>().0.get(i)) {
         Some(w) => std::array::from_fn(|j| w[j] * magnitude[j]),
         None => magnitude,

@@ -1,0 +1,184 @@
+//! What holds for every line of the table: rows of any bytes decode, rows of any finite values encode to blocks that decode to
+//! finite values, and ordinary values come back about as well as their bits allow.
+
+use proptest::prelude::*;
+
+use super::{TYPES, TypeInfo};
+
+/// A row length that every type can hold.
+const ROW: usize = 1024;
+
+/// Independent numbers of a normal distribution.
+fn gaussian(seed: u64, n: usize) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut uniform = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        ((state >> 11) as f64 + 0.5) / (1u64 << 53) as f64
+    };
+    let mut normal = || (-2.0 * uniform().ln()).sqrt() * (std::f64::consts::TAU * uniform()).cos();
+    (0..n).map(|_| normal() as f32).collect()
+}
+
+fn encode(info: &TypeInfo, values: &[f32], weights: Option<&[f32]>) -> Option<Vec<u8>> {
+    let mut row = vec![0; info.row_size(values.len())];
+    info.encode?(values, weights, &mut row);
+    Some(row)
+}
+
+fn decode(info: &TypeInfo, row: &[u8], n: usize) -> Vec<f32> {
+    let mut out = vec![f32::NAN; n];
+    (info.decode)(row, &mut out);
+    out
+}
+
+/// A recipe for a row as broken models have them.
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    magnitude: f32,
+    kind: u8,
+    at: usize,
+    seed: u64,
+}
+
+impl Row {
+    fn any() -> impl Strategy<Value = Row> {
+        let magnitudes = [0.0, 1e-45, 1e-38, 1e-20, 1e-8, 1.0, 1e6, 1e20, f32::MAX];
+        let magnitude = prop::sample::select(magnitudes.to_vec());
+        (magnitude, 0..6u8, 0..ROW, any::<u64>()).prop_map(|(magnitude, kind, at, seed)| Row {
+            magnitude,
+            kind,
+            at,
+            seed,
+        })
+    }
+
+    fn values(self) -> Vec<f32> {
+        let noise = gaussian(self.seed, ROW);
+        let limited = |v: f32| (v * self.magnitude).clamp(f32::MIN, f32::MAX);
+        let mut row: Vec<f32> = match self.kind {
+            0 => vec![self.magnitude; ROW],
+            1 => vec![-self.magnitude; ROW],
+            2 => vec![0.0; ROW],
+            3 => noise.iter().map(|v| limited(v.signum())).collect(),
+            4 => noise.iter().map(|v| limited(*v * 0.25)).collect(),
+            _ => noise.iter().map(|v| v * 1e-3).collect(),
+        };
+        row[self.at] = if self.seed % 2 == 0 {
+            self.magnitude
+        } else {
+            -self.magnitude
+        };
+        row
+    }
+
+    /// Importance of the columns as unlucky matrices have it; the recipe's magnitude does not matter.
+    fn weights(self) -> Option<Vec<f32>> {
+        let noise = gaussian(self.seed, ROW);
+        Some(match self.kind {
+            0 => return None,
+            1 => vec![0.0; ROW],
+            2 => (0..ROW)
+                .map(|i| if i == self.at { 1.0 } else { 0.0 })
+                .collect(),
+            3 => noise.iter().map(|v| v.abs() * 1e30).collect(),
+            4 => noise.iter().map(|v| v.abs() * 1e-40).collect(),
+            _ => noise.iter().map(|v| v.max(0.0)).collect(),
+        })
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn hostile_rows_encode_to_finite_blocks(row in Row::any(), weights in Row::any()) {
+        let (row, weights) = (row.values(), weights.weights());
+        for info in TYPES.iter().filter(|info| info.quantized) {
+            let Some(bytes) = encode(info, &row, weights.as_deref()) else { continue };
+            prop_assert!((info.valid)(&bytes), "{}: not finite", info.name);
+            let back = decode(info, &bytes, ROW);
+            prop_assert!(back.iter().all(|v| v.is_finite()), "{}: {:?}", info.name, back.iter().find(|v| !v.is_finite()));
+            let mut fast = vec![0; bytes.len()];
+            if let Some(encode_fast) = info.encode_fast {
+                encode_fast(&row, &mut fast);
+                prop_assert!(decode(info, &fast, ROW).iter().all(|v| v.is_finite()), "{} (fast)", info.name);
+            }
+        }
+    }
+
+    #[test]
+    fn any_bytes_decode(seed in any::<u64>()) {
+        for info in TYPES {
+            let noise = gaussian(seed, info.row_size(ROW));
+            let bytes: Vec<u8> = noise.iter().map(|v| v.to_bits() as u8).collect();
+            decode(info, &bytes, ROW);
+            (info.valid)(&bytes);
+        }
+    }
+}
+
+/// The root mean square error of `b`, relative to the root mean square of `a`.
+fn relative_error(a: &[f32], b: &[f32]) -> f64 {
+    let square = |v: f64| v * v;
+    let error: f64 = a.iter().zip(b).map(|(a, b)| square(f64::from(a - b))).sum();
+    let power: f64 = a.iter().map(|v| square(f64::from(*v))).sum();
+    (error / power).sqrt()
+}
+
+#[test]
+fn ordinary_values_come_back() {
+    let values = gaussian(7, ROW);
+    for info in TYPES.iter().filter(|info| info.quantized) {
+        let Some(bytes) = encode(info, &values, None) else {
+            continue;
+        };
+        let error = relative_error(&values, &decode(info, &bytes, ROW));
+        // The best that any code of so many bits can do is 2^-bits; scales and even steps cost something,
+        // the more so the more bits there are.
+        let bits = 8.0 * info.row_size(ROW) as f64 / ROW as f64;
+        assert!(
+            error < 3.0 * (-bits).exp2() + 0.006,
+            "{}: {error} at {bits} bits",
+            info.name
+        );
+    }
+}
+
+#[test]
+fn weights_move_the_error_to_other_columns() {
+    let values = gaussian(11, ROW);
+    let weights: Vec<f32> = (0..ROW)
+        .map(|i| if i % 2 == 0 { 1.0 } else { 0.01 })
+        .collect();
+    let half = |v: &[f32]| v.iter().copied().step_by(2).collect::<Vec<_>>();
+    for info in TYPES
+        .iter()
+        .filter(|info| info.quantized && !info.name.starts_with("q8"))
+    {
+        let Some(plain) = encode(info, &values, None) else {
+            continue;
+        };
+        let weighted = encode(info, &values, Some(&weights)).unwrap_or_default();
+        let plain = relative_error(&half(&values), &half(&decode(info, &plain, ROW)));
+        let weighted = relative_error(&half(&values), &half(&decode(info, &weighted, ROW)));
+        assert!(
+            weighted < plain,
+            "{}: {weighted} with weights, {plain} without",
+            info.name
+        );
+    }
+}
+
+#[test]
+fn names_and_numbers_are_unique() {
+    for (i, a) in TYPES.iter().enumerate() {
+        assert_eq!(a.ty.index(), Some(i));
+        assert!(
+            TYPES[..i].iter().all(|b| b.name != a.name && b.ty != a.ty),
+            "{}",
+            a.name
+        );
+    }
+}
