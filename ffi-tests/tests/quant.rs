@@ -1,0 +1,232 @@
+//! Tensor types against the reference: the same properties, the same floats from the same bytes, the same bytes where promised,
+//! and elsewhere no larger error.
+
+use std::ffi::{CStr, c_void};
+
+use ffi_tests::libs::Lib;
+use ikrs::abi::quant::ggml_type_traits_t;
+use ikrs::quant::{TYPES, Type};
+
+/// The functions of a library that are under test.
+struct Quant {
+    traits: unsafe extern "C" fn(i32) -> ggml_type_traits_t,
+    row_size: unsafe extern "C" fn(i32, i64) -> usize,
+    chunk: unsafe extern "C" fn(i32, *const f32, *mut c_void, i64, i64, i64, *const f32) -> usize,
+}
+
+impl Quant {
+    fn of(lib: &Lib) -> Quant {
+        #[repr(C)]
+        struct InitParams {
+            size: usize,
+            buffer: *mut c_void,
+            no_alloc: bool,
+        }
+        if lib.name == "reference" {
+            // SAFETY: the signature in ggml.h. The reference fills its conversion tables when a context is made.
+            unsafe {
+                let init: unsafe extern "C" fn(InitParams) -> *mut c_void = lib.get("ggml_init");
+                init(InitParams {
+                    size: 1024,
+                    buffer: std::ptr::null_mut(),
+                    no_alloc: false,
+                });
+            }
+        }
+        // SAFETY: the signatures in ggml.h.
+        unsafe {
+            Quant {
+                traits: lib.get("ggml_internal_get_type_traits"),
+                row_size: lib.get("ggml_row_size"),
+                chunk: lib.get("ggml_quantize_chunk"),
+            }
+        }
+    }
+
+    fn both() -> [Quant; 2] {
+        Lib::both().map(|lib| Quant::of(&lib))
+    }
+
+    fn traits(&self, ty: Type) -> ggml_type_traits_t {
+        // SAFETY: takes any number.
+        unsafe { (self.traits)(ty.raw()) }
+    }
+
+    fn row_size(&self, ty: Type, n: usize) -> usize {
+        // SAFETY: takes any number.
+        unsafe { (self.row_size)(ty.raw(), n as i64) }
+    }
+
+    fn decode(&self, ty: Type, row: &[u8], n: usize) -> Option<Vec<f32>> {
+        assert_eq!(row.len(), self.row_size(ty, n));
+        let mut out = vec![0f32; n];
+        // SAFETY: a row of `n` values on both sides.
+        unsafe { self.traits(ty).to_float?(row.as_ptr().cast(), out.as_mut_ptr(), n as i64) };
+        Some(out)
+    }
+
+    fn encode(&self, ty: Type, values: &[f32], weights: Option<&[f32]>) -> Vec<u8> {
+        let n = values.len();
+        let mut row = vec![0u8; self.row_size(ty, n)];
+        let weights = weights.map_or(std::ptr::null(), <[f32]>::as_ptr);
+        // SAFETY: one row of `n` values on both sides, and as many weights.
+        let size = unsafe {
+            let out = row.as_mut_ptr().cast();
+            (self.chunk)(ty.raw(), values.as_ptr(), out, 0, 1, n as i64, weights)
+        };
+        assert_eq!(size, row.len(), "{}", ty.name());
+        row
+    }
+}
+
+/// A stream of numbers that look random.
+struct Random(u64);
+
+impl Random {
+    fn bits(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 16
+    }
+
+    fn uniform(&mut self) -> f64 {
+        (self.bits() as f64 + 0.5) / (1u64 << 48) as f64
+    }
+
+    fn normal(&mut self) -> f32 {
+        let radius = (-2.0 * self.uniform().ln()).sqrt();
+        (radius * (std::f64::consts::TAU * self.uniform()).cos()) as f32
+    }
+}
+
+const ROW: usize = 1024;
+
+/// Types that a type has a conversion function for in the reference, and that are more than a number.
+fn quantized() -> impl Iterator<Item = Type> {
+    TYPES
+        .iter()
+        .filter(|info| info.quantized)
+        .map(|info| info.ty)
+}
+
+#[test]
+fn types_have_the_reference_s_properties() {
+    let [ikrs, reference] = Quant::both();
+    for info in TYPES {
+        let (ours, theirs) = (ikrs.traits(info.ty), reference.traits(info.ty));
+        // SAFETY: names are static strings.
+        let name = unsafe { CStr::from_ptr(theirs.type_name) };
+        assert_eq!(info.name, name.to_str().unwrap());
+        assert_eq!(ours.blck_size, theirs.blck_size, "{}", info.name);
+        assert_eq!(ours.type_size, theirs.type_size, "{}", info.name);
+        assert_eq!(ours.is_quantized, theirs.is_quantized, "{}", info.name);
+        assert_eq!(ours.row_meta_size, theirs.row_meta_size, "{}", info.name);
+        assert_eq!(
+            ikrs.row_size(info.ty, 4096),
+            reference.row_size(info.ty, 4096),
+            "{}",
+            info.name
+        );
+        if theirs.vec_dot.is_some() {
+            assert_eq!(ours.vec_dot_type, theirs.vec_dot_type, "{}", info.name);
+        }
+    }
+}
+
+#[test]
+fn any_bytes_decode_to_the_reference_s_floats() {
+    let [ikrs, reference] = Quant::both();
+    let mut random = Random(42);
+    for info in TYPES {
+        for _ in 0..64 {
+            let mut row: Vec<u8> = (0..info.row_size(ROW))
+                .map(|_| random.bits() as u8)
+                .collect();
+            // A scale of the row is kept finite, so that there is something to compare.
+            if info.row_meta >= 4 {
+                row[..4].copy_from_slice(&(random.normal() * 0.01).to_le_bytes());
+            } else if info.row_meta == 2 {
+                row[..2].copy_from_slice(&half::f16::from_f32(random.normal()).to_le_bytes());
+            }
+            let Some(theirs) = reference.decode(info.ty, &row, ROW) else {
+                break;
+            };
+            let ours = ikrs.decode(info.ty, &row, ROW).expect(info.name);
+            for (i, (ours, theirs)) in ours.iter().zip(&theirs).enumerate() {
+                assert!(
+                    ours.to_bits() == theirs.to_bits() || ours.is_nan() && theirs.is_nan(),
+                    "{}: value {i} is {ours}, should be {theirs}",
+                    info.name
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn types_without_a_search_encode_to_the_reference_s_bytes() {
+    let [ikrs, reference] = Quant::both();
+    let mut random = Random(43);
+    use Type::*;
+    for ty in [F16, Bf16, Q4_0, Q4_1, Q5_0, Q5_1, Q6_0, Q8_0] {
+        for _ in 0..64 {
+            let values: Vec<f32> = (0..ROW).map(|_| random.normal() * 0.02).collect();
+            let (ours, theirs) = (
+                ikrs.encode(ty, &values, None),
+                reference.encode(ty, &values, None),
+            );
+            assert!(
+                ours == theirs,
+                "{}: other bytes than the reference",
+                ty.name()
+            );
+        }
+    }
+}
+
+#[test]
+fn other_types_encode_with_no_larger_error() {
+    let [ikrs, reference] = Quant::both();
+    let mut log_ratios = Vec::new();
+    for ty in quantized() {
+        if ikrs.traits(ty).from_float.is_none() || reference.traits(ty).to_float.is_none() {
+            continue;
+        }
+        for weighted in [false, true] {
+            if !weighted && ty.info().is_some_and(|info| info.needs_imatrix) {
+                continue;
+            }
+            let mut random = Random(44);
+            let mut errors = [0f64; 2];
+            for _ in 0..16 {
+                // Rows with columns of uneven magnitude and importance, as in models.
+                let values: Vec<f32> = (0..ROW)
+                    .map(|i| random.normal() * (1.0 + (i % 7) as f32) * 0.01)
+                    .collect();
+                let weights: Vec<f32> = (0..ROW).map(|_| random.normal().exp()).collect();
+                let given = weighted.then_some(weights.as_slice());
+                for (lib, error) in [&ikrs, &reference].into_iter().zip(&mut errors) {
+                    let row = lib.encode(ty, &values, given);
+                    let back = reference.decode(ty, &row, ROW).unwrap();
+                    for ((x, y), w) in values.iter().zip(&back).zip(&weights) {
+                        *error +=
+                            f64::from(if weighted { *w } else { 1.0 }) * f64::from(x - y).powi(2);
+                    }
+                }
+            }
+            let ratio = errors[0] / errors[1];
+            assert!(
+                ratio <= 1.01,
+                "{} (weighted: {weighted}): error {ratio} × the reference's",
+                ty.name()
+            );
+            log_ratios.push(ratio.ln());
+        }
+    }
+    let mean = (log_ratios.iter().sum::<f64>() / log_ratios.len() as f64).exp();
+    assert!(
+        mean <= 0.995,
+        "errors are {mean} × the reference's in the mean"
+    );
+}
