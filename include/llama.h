@@ -175,6 +175,16 @@ enum llama_ftype {
     LLAMA_FTYPE_GUESSED = 1024,
 };
 
+// How positions are rotated (`enum llama_rope_type`; beyond -1 these are the modes of `ggml_rope`).
+enum llama_rope_type {
+    LLAMA_ROPE_TYPE_NONE = -1,
+    LLAMA_ROPE_TYPE_NORM = 0,
+    LLAMA_ROPE_TYPE_NEOX = 2,
+    LLAMA_ROPE_TYPE_MROPE = 8,
+    LLAMA_ROPE_TYPE_IMROPE = 40,
+    LLAMA_ROPE_TYPE_VISION = 24,
+};
+
 // How a model's vocabulary makes tokens of text.
 enum llama_vocab_type {
     // The model has none.
@@ -221,16 +231,6 @@ enum llama_token_attr {
     LLAMA_TOKEN_ATTR_SINGLE_WORD = 512,
 };
 
-// How positions are rotated (`enum llama_rope_type`; beyond -1 these are the modes of `ggml_rope`).
-enum llama_rope_type {
-    LLAMA_ROPE_TYPE_NONE = -1,
-    LLAMA_ROPE_TYPE_NORM = 0,
-    LLAMA_ROPE_TYPE_NEOX = 2,
-    LLAMA_ROPE_TYPE_MROPE = 8,
-    LLAMA_ROPE_TYPE_IMROPE = 40,
-    LLAMA_ROPE_TYPE_VISION = 24,
-};
-
 // `enum llama_flash_attn_type`.
 enum llama_flash_attn_type {
     LLAMA_FLASH_ATTN_TYPE_AUTO = -1,
@@ -246,12 +246,14 @@ enum llama_model_kv_override_type {
     LLAMA_KV_OVERRIDE_TYPE_STR = 3,
 };
 
+// What C callers know as `struct llama_context`.
 struct llama_context;
 
 struct llama_grammar;
 
 struct llama_lora_adapter;
 
+// What C callers know as `struct llama_model`.
 struct llama_model;
 
 // Replaces or adds a metadata value of the model file. A list of them ends with an empty key.
@@ -441,55 +443,7 @@ struct llama_model_quantize_params {
     void *repack_pattern;
 };
 
-// A message of a chat.
-struct llama_chat_message {
-    const char *role;
-    const char *content;
-};
-
-// Bits that say what `llama_state_seq_*` save.
-typedef uint32_t llama_state_seq_flags;
-
-// What a caller's own sampler keeps.
-typedef void *llama_sampler_context_t;
-
 typedef int32_t llama_token;
-
-// A candidate for the next token.
-struct llama_token_data {
-    llama_token id;
-    // Log-odds.
-    float logit;
-    // Probability, once it has been computed.
-    float p;
-};
-
-// The candidates for the next token, which the samplers thin out and reorder.
-struct llama_token_data_array {
-    struct llama_token_data *data;
-    size_t size;
-    // An index into `data`, not a token.
-    int64_t selected;
-    // By descending logit.
-    bool sorted;
-};
-
-// The functions of a `llama_sampler`.
-struct llama_sampler_i {
-    const char *(*name)(const struct llama_sampler*);
-    void (*accept)(struct llama_sampler*, llama_token);
-    // The only one that must not be null.
-    void (*apply)(struct llama_sampler*, struct llama_token_data_array*);
-    void (*reset)(struct llama_sampler*);
-    struct llama_sampler *(*clone)(const struct llama_sampler*);
-    void (*free)(struct llama_sampler *smpl);
-};
-
-// A sampler of the caller's own: its functions and what they keep.
-struct llama_sampler {
-    struct llama_sampler_i *iface;
-    llama_sampler_context_t ctx;
-};
 
 typedef int32_t llama_pos;
 
@@ -553,6 +507,54 @@ struct llama_kv_cache_view {
     llama_seq_id *cells_sequences;
 };
 
+// A message of a chat.
+struct llama_chat_message {
+    const char *role;
+    const char *content;
+};
+
+// Bits that say what `llama_state_seq_*` save.
+typedef uint32_t llama_state_seq_flags;
+
+// What a caller's own sampler keeps.
+typedef void *llama_sampler_context_t;
+
+// A candidate for the next token.
+struct llama_token_data {
+    llama_token id;
+    // Log-odds.
+    float logit;
+    // Probability, once it has been computed.
+    float p;
+};
+
+// The candidates for the next token, which the samplers thin out and reorder.
+struct llama_token_data_array {
+    struct llama_token_data *data;
+    size_t size;
+    // An index into `data`, not a token.
+    int64_t selected;
+    // By descending logit.
+    bool sorted;
+};
+
+// The functions of a `llama_sampler`.
+struct llama_sampler_i {
+    const char *(*name)(const struct llama_sampler*);
+    void (*accept)(struct llama_sampler*, llama_token);
+    // The only one that must not be null.
+    void (*apply)(struct llama_sampler*, struct llama_token_data_array*);
+    void (*reset)(struct llama_sampler*);
+    struct llama_sampler *(*clone)(const struct llama_sampler*);
+    void (*free)(struct llama_sampler *smpl);
+};
+
+// A sampler of the caller's own: its functions and what they keep.
+struct llama_sampler {
+    struct llama_sampler_i *iface;
+    llama_sampler_context_t ctx;
+};
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -562,6 +564,484 @@ LLAMA_API struct llama_model_params llama_model_default_params(void);
 LLAMA_API struct llama_context_params llama_context_default_params(void);
 
 LLAMA_API struct llama_model_quantize_params llama_model_quantize_default_params(void);
+
+// Starts the library. There is nothing to do; the clock starts here.
+LLAMA_API void llama_backend_init(void);
+
+// Ends the use of the library: the worker threads are stopped until they are needed again.
+LLAMA_API void llama_backend_free(void);
+
+// Accepts the choice of how to use NUMA nodes. Work is shared by a counter, so threads take what is near or not.
+LLAMA_API void llama_numa_init(enum ggml_numa_strategy numa);
+
+// Microseconds by a clock that never goes back.
+LLAMA_API int64_t llama_time_us(void);
+
+// Devices that a model can be split over.
+LLAMA_API size_t llama_max_devices(void);
+
+LLAMA_API bool llama_supports_mmap(void);
+
+LLAMA_API bool llama_supports_mlock(void);
+
+LLAMA_API bool llama_supports_gpu_offload(void);
+
+// The processor's features that this library knows of, as `AVX = 1 | AVX2 = 1 | ...`.
+LLAMA_API const char *llama_print_system_info(void);
+
+// Sends all messages to `log_callback` from now on; to stderr again if it is null.
+LLAMA_API void llama_log_set(ggml_log_callback log_callback, void *user_data);
+
+// The path of part `split_no` of `split_count`, counted from 0. Returns its length.
+//
+// # Safety
+// The pointers are as C's `snprintf` wants them.
+LLAMA_API
+int llama_split_path(char *split_path_out,
+                     size_t maxlen,
+                     const char *path_prefix,
+                     int split_no,
+                     int split_count);
+
+// The prefix of `split_path` if it is the path of part `split_no` of `split_count`. Returns its length, 0 if it is not.
+//
+// # Safety
+// As for `llama_split_path`.
+LLAMA_API
+int llama_split_prefix(char *split_prefix_out,
+                       size_t maxlen,
+                       const char *split_path,
+                       int split_no,
+                       int split_count);
+
+// A batch of tokens of one sequence from position `pos_0` on. It points to the caller's tokens.
+LLAMA_API
+struct llama_batch llama_batch_get_one(llama_token *tokens,
+                                       int32_t n_tokens,
+                                       llama_pos pos_0,
+                                       llama_seq_id seq_id);
+
+// Allocates the arrays of a batch of up to `n_tokens` tokens (embeddings of `embd` values if that is not 0), each in up to `n_seq_max`
+// sequences. On failure all pointers are null.
+LLAMA_API
+struct llama_batch llama_batch_init(int32_t n_tokens,
+                                    int32_t embd,
+                                    int32_t n_seq_max);
+
+// Frees a batch from `llama_batch_init`.
+//
+// # Safety
+// The pointers are null or as `llama_batch_init` gave them.
+LLAMA_API void llama_batch_free(struct llama_batch batch);
+
+// Makes a context for a model. Null, with a line in the log, if that fails.
+//
+// # Safety
+// `model` is null or a model; the callbacks in `params` are as the header says.
+LLAMA_API struct llama_context *llama_init_from_model(struct llama_model *model, struct llama_context_params params);
+
+// Frees a context.
+//
+// # Safety
+// The pointer is null or from `llama_init_from_model`, and not used any more.
+LLAMA_API void llama_free(struct llama_context *ctx);
+
+// The model that the context was made for.
+//
+// # Safety
+// The pointer is null or to a context.
+LLAMA_API const struct llama_model *llama_get_model(const struct llama_context *ctx);
+
+// Cells of the KV cache.
+//
+// # Safety
+// The pointer is null or to a context.
+LLAMA_API uint32_t llama_n_ctx(const struct llama_context *ctx);
+
+// The largest batch for `llama_decode`.
+//
+// # Safety
+// The pointer is null or to a context.
+LLAMA_API uint32_t llama_n_batch(const struct llama_context *ctx);
+
+// The largest batch that is computed at once.
+//
+// # Safety
+// The pointer is null or to a context.
+LLAMA_API uint32_t llama_n_ubatch(const struct llama_context *ctx);
+
+//
+// # Safety
+// The pointer is null or to a context.
+LLAMA_API uint32_t llama_n_seq_max(const struct llama_context *ctx);
+
+// How the embeddings of a sequence become one.
+//
+// # Safety
+// The pointer is null or to a context.
+LLAMA_API enum llama_pooling_type llama_pooling_type(const struct llama_context *ctx);
+
+// Threads for single tokens.
+//
+// # Safety
+// The pointer is null or to a context.
+LLAMA_API uint32_t llama_n_threads(struct llama_context *ctx);
+
+// Threads for batches.
+//
+// # Safety
+// The pointer is null or to a context.
+LLAMA_API uint32_t llama_n_threads_batch(struct llama_context *ctx);
+
+// Sets the threads for single tokens and for batches; at least one each.
+//
+// # Safety
+// The pointer is null or to a context.
+LLAMA_API void llama_set_n_threads(struct llama_context *ctx, uint32_t n_threads, uint32_t n_threads_batch);
+
+// Whether batches give embeddings instead of logits.
+//
+// # Safety
+// The pointer is null or to a context.
+LLAMA_API void llama_set_embeddings(struct llama_context *ctx, bool embeddings);
+
+// Whether tokens see only earlier positions.
+//
+// # Safety
+// The pointer is null or to a context.
+LLAMA_API void llama_set_causal_attn(struct llama_context *ctx, bool causal_attn);
+
+// Sets what is asked between the nodes of a computation; when it answers true, `llama_decode` stops and returns 2.
+//
+// # Safety
+// The pointer is null or to a context; the callback is valid until it is replaced.
+LLAMA_API
+void llama_set_abort_callback(struct llama_context *ctx,
+                              ggml_abort_callback callback,
+                              void *abort_callback_data);
+
+// Waits for computations. They are done when `llama_decode` returns, so there is nothing to wait for.
+LLAMA_API void llama_synchronize(struct llama_context *ctx);
+
+// Takes a batch through the model. 0: done; 1: the KV cache has no room for it; 2: stopped by the abort callback; -1: the
+// batch is invalid; -2: the computation failed. The log says more.
+//
+// # Safety
+// The pointer is null or to a context; the batch's arrays are as the header says.
+LLAMA_API
+int32_t llama_decode(struct llama_context *ctx,
+                     struct llama_batch batch);
+
+// Takes a batch through the model's encoder. -1, since no model here has one.
+//
+// # Safety
+// As for `llama_decode`.
+LLAMA_API int32_t llama_encode(struct llama_context *ctx, struct llama_batch batch);
+
+// The logits of all outputs of the last batch, one row after the other; null if it gave none.
+//
+// # Safety
+// The pointer is null or to a context.
+LLAMA_API float *llama_get_logits(struct llama_context *ctx);
+
+// The logits of token `i` of the last batch, or for negative `i` of an output counted from the last; null if there are none.
+//
+// # Safety
+// The pointer is null or to a context.
+LLAMA_API
+float *llama_get_logits_ith(struct llama_context *ctx,
+                            int32_t i);
+
+// The embeddings of all outputs of the last batch, one row after the other; null if it gave none, or pooled ones.
+//
+// # Safety
+// The pointer is null or to a context.
+LLAMA_API float *llama_get_embeddings(struct llama_context *ctx);
+
+// The embedding of token `i` of the last batch, or for negative `i` of an output counted from the last; null if there is none.
+//
+// # Safety
+// The pointer is null or to a context.
+LLAMA_API
+float *llama_get_embeddings_ith(struct llama_context *ctx,
+                                int32_t i);
+
+// The pooled embedding of a sequence of the last batch; null if there is none.
+//
+// # Safety
+// The pointer is null or to a context.
+LLAMA_API float *llama_get_embeddings_seq(struct llama_context *ctx, llama_seq_id seq_id);
+
+// Where the time of the context went.
+//
+// # Safety
+// The pointer is null or to a context.
+LLAMA_API struct llama_timings llama_get_timings(struct llama_context *ctx);
+
+// Logs where the time of the context went.
+//
+// # Safety
+// The pointer is null or to a context.
+LLAMA_API void llama_print_timings(struct llama_context *ctx);
+
+// Begins to count anew.
+//
+// # Safety
+// The pointer is null or to a context.
+LLAMA_API void llama_reset_timings(struct llama_context *ctx);
+
+// The sequences of all cells together.
+//
+// # Safety
+// The pointer is null or to a context.
+LLAMA_API int32_t llama_get_kv_cache_token_count(const struct llama_context *ctx);
+
+// Cells in use.
+//
+// # Safety
+// The pointer is null or to a context.
+LLAMA_API int32_t llama_get_kv_cache_used_cells(const struct llama_context *ctx);
+
+// Empties the cache and zeroes its data.
+//
+// # Safety
+// The pointer is null or to a context.
+LLAMA_API void llama_kv_cache_clear(struct llama_context *ctx);
+
+// Takes a sequence (any if negative) out of the cells with positions in `p0..p1`; negative ends are open.
+//
+// # Safety
+// The pointer is null or to a context.
+LLAMA_API bool llama_kv_cache_seq_rm(struct llama_context *ctx, llama_seq_id seq_id, llama_pos p0, llama_pos p1);
+
+// Puts the cells of one sequence with positions in `p0..p1` into another, too.
+//
+// # Safety
+// The pointer is null or to a context.
+LLAMA_API
+void llama_kv_cache_seq_cp(struct llama_context *ctx,
+                           llama_seq_id seq_id_src,
+                           llama_seq_id seq_id_dst,
+                           llama_pos p0,
+                           llama_pos p1);
+
+// Drops all sequences but one.
+//
+// # Safety
+// The pointer is null or to a context.
+LLAMA_API void llama_kv_cache_seq_keep(struct llama_context *ctx, llama_seq_id seq_id);
+
+// Adds `delta` to the sequence's positions in `p0..p1`; the keys follow before the next batch.
+//
+// # Safety
+// The pointer is null or to a context.
+LLAMA_API
+void llama_kv_cache_seq_add(struct llama_context *ctx,
+                            llama_seq_id seq_id,
+                            llama_pos p0,
+                            llama_pos p1,
+                            llama_pos delta);
+
+// Divides the sequence's positions in `p0..p1` by `d`, which is above 1; the keys follow before the next batch.
+//
+// # Safety
+// The pointer is null or to a context.
+LLAMA_API
+void llama_kv_cache_seq_div(struct llama_context *ctx,
+                            llama_seq_id seq_id,
+                            llama_pos p0,
+                            llama_pos p1,
+                            int32_t d);
+
+// The largest position of a sequence; 0 if it has none.
+//
+// # Safety
+// The pointer is null or to a context.
+LLAMA_API llama_pos llama_kv_cache_seq_pos_max(struct llama_context *ctx, llama_seq_id seq_id);
+
+// The smallest position of a sequence; -1 if it has none.
+//
+// # Safety
+// The pointer is null or to a context.
+LLAMA_API llama_pos llama_kv_cache_seq_pos_min(struct llama_context *ctx, llama_seq_id seq_id);
+
+// Asks for holes in the cache to be closed before the next batch.
+//
+// # Safety
+// The pointer is null or to a context.
+LLAMA_API void llama_kv_cache_defrag(struct llama_context *ctx);
+
+// Does now what is due before the next batch: rotating shifted keys, closing holes. 0: done; else as `llama_decode`.
+//
+// # Safety
+// The pointer is null or to a context.
+LLAMA_API int32_t llama_kv_cache_update(struct llama_context *ctx);
+
+// A picture of the cache, still empty.
+//
+// # Safety
+// The pointer is null or to a context.
+LLAMA_API struct llama_kv_cache_view llama_kv_cache_view_init(const struct llama_context *ctx, int32_t n_seq_max);
+
+// Frees what a picture of the cache holds.
+//
+// # Safety
+// The pointer is null or to a view from `llama_kv_cache_view_init`.
+LLAMA_API void llama_kv_cache_view_free(struct llama_kv_cache_view *view);
+
+// Brings a picture of the cache up to date.
+//
+// # Safety
+// The pointers are null or to a context and to a view from `llama_kv_cache_view_init`.
+LLAMA_API void llama_kv_cache_view_update(const struct llama_context *ctx, struct llama_kv_cache_view *view);
+
+// Loads a model. Null, with a line in the log, if that fails or the progress callback cancels it.
+//
+// # Safety
+// `path_model` is null or a C string; the pointers in `params` are as the header says.
+LLAMA_API struct llama_model *llama_model_load_from_file(const char *path_model, struct llama_model_params params);
+
+// Frees a model. Contexts that still use it keep what they need.
+//
+// # Safety
+// The pointer is null or from `llama_model_load_from_file`, and not used any more.
+LLAMA_API void llama_free_model(struct llama_model *model);
+
+// How positions are rotated.
+//
+// # Safety
+// The pointer is null or to a model.
+LLAMA_API enum llama_rope_type llama_rope_type(const struct llama_model *model);
+
+// The context that the model was trained on.
+//
+// # Safety
+// The pointer is null or to a model.
+LLAMA_API int32_t llama_n_ctx_train(const struct llama_model *model);
+
+// Values per embedding.
+//
+// # Safety
+// The pointer is null or to a model.
+LLAMA_API int32_t llama_model_n_embd(const struct llama_model *model);
+
+// Values per embedding that is given as input.
+//
+// # Safety
+// The pointer is null or to a model.
+LLAMA_API int32_t llama_model_n_embd_inp(const struct llama_model *model);
+
+//
+// # Safety
+// The pointer is null or to a model.
+LLAMA_API int32_t llama_n_layer(const struct llama_model *model);
+
+// Layers that predict further tokens.
+//
+// # Safety
+// The pointer is null or to a model.
+LLAMA_API int32_t llama_model_n_nextn_layer(const struct llama_model *model);
+
+// The scale of the rotation's frequencies in training.
+//
+// # Safety
+// The pointer is null or to a model.
+LLAMA_API float llama_rope_freq_scale_train(const struct llama_model *model);
+
+// Bytes of all tensors.
+//
+// # Safety
+// The pointer is null or to a model.
+LLAMA_API uint64_t llama_model_size(const struct llama_model *model);
+
+// Values of all tensors.
+//
+// # Safety
+// The pointer is null or to a model.
+LLAMA_API uint64_t llama_model_n_params(const struct llama_model *model);
+
+// Whether the model has an encoder, for `llama_encode`.
+//
+// # Safety
+// The pointer is null or to a model.
+LLAMA_API bool llama_model_has_encoder(const struct llama_model *model);
+
+// Whether the model has a decoder, for `llama_decode`.
+//
+// # Safety
+// The pointer is null or to a model.
+LLAMA_API bool llama_model_has_decoder(const struct llama_model *model);
+
+// The token that a decoder begins with, -1 for models without an encoder.
+//
+// # Safety
+// The pointer is null or to a model.
+LLAMA_API llama_token llama_model_decoder_start_token(const struct llama_model *model);
+
+//
+// # Safety
+// The pointer is null or to a model.
+LLAMA_API bool llama_model_is_recurrent(const struct llama_model *model);
+
+//
+// # Safety
+// The pointer is null or to a model.
+LLAMA_API bool llama_model_is_hybrid(const struct llama_model *model);
+
+//
+// # Safety
+// The pointer is null or to a model.
+LLAMA_API bool llama_model_has_recurrent(const struct llama_model *model);
+
+// How many keys the functions below go through: those whose values are not arrays.
+//
+// # Safety
+// The pointer is null or to a model.
+LLAMA_API int32_t llama_model_meta_count(const struct llama_model *model);
+
+// The value of a key as text. Returns its length, or -1 if there is none.
+//
+// # Safety
+// The pointers are null or as their types say; `buf` is writable for `buf_size` bytes.
+LLAMA_API
+int32_t llama_model_meta_val_str(const struct llama_model *model,
+                                 const char *key,
+                                 char *buf,
+                                 size_t buf_size);
+
+// The `i`-th key. Returns its length, or -1 if there is none.
+//
+// # Safety
+// As for `llama_model_meta_val_str`.
+LLAMA_API int32_t llama_model_meta_key_by_index(const struct llama_model *model, int32_t i, char *buf, size_t buf_size);
+
+// The `i`-th value as text. Returns its length, or -1 if there is none.
+//
+// # Safety
+// As for `llama_model_meta_val_str`.
+LLAMA_API
+int32_t llama_model_meta_val_str_by_index(const struct llama_model *model,
+                                          int32_t i,
+                                          char *buf,
+                                          size_t buf_size);
+
+// Architecture, size and quantization, as `llama 7B Q4_0`. Returns the length.
+//
+// # Safety
+// As for `llama_model_meta_val_str`.
+LLAMA_API int32_t llama_model_desc(const struct llama_model *model, char *buf, size_t buf_size);
+
+// A tensor of the model by name, or null.
+//
+// # Safety
+// The pointers are null or as their types say.
+LLAMA_API struct ggml_tensor *llama_get_model_tensor(struct llama_model *model, const char *name);
+
+// Quantizes a model file. Returns 0 on success, 1 on failure, with the reason in the log; a failure leaves no output file.
+LLAMA_API
+uint32_t llama_model_quantize(const char *fname_inp,
+                              const char *fname_out,
+                              const struct llama_model_quantize_params *params);
 
 #ifdef __cplusplus
 }  // extern "C"
