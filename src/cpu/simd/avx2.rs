@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 
 use half::{bf16, f16};
 
-use super::Simd;
+use super::{Kernel, Simd};
 
 /// 256-bit vectors.
 #[derive(Clone, Copy)]
@@ -17,6 +17,16 @@ impl<const VNNI: bool> Ymm<VNNI> {
     pub unsafe fn new() -> Self {
         Ymm(())
     }
+}
+
+/// A kernel compiled for this level.
+///
+/// # Safety
+/// The CPU has the level; and what the kernel says.
+#[target_feature(enable = "avx,avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt")]
+pub(super) unsafe fn run<K: Kernel>(args: K::Args) {
+    // SAFETY: the caller's promise.
+    unsafe { K::run(Ymm::<false>::new(), args) }
 }
 
 /// Methods that are some intrinsics.
@@ -89,6 +99,11 @@ impl<const VNNI: bool> Simd for Ymm<VNNI> {
         fn load_int(p: *const u8) -> __m256i = _mm256_loadu_si256(p.cast());
         fn store_int(p: *mut u8, v: __m256i) = _mm256_storeu_si256(p.cast(), v);
         fn load_128(p: *const u8) -> __m256i = _mm256_broadcastsi128_si256(_mm_loadu_si128(p.cast()));
+        fn load_lanes(p: [*const u8; 4]) -> __m256i = _mm256_inserti128_si256::<1>(
+            _mm256_castsi128_si256(_mm_loadu_si128(p[0].cast())),
+            _mm_loadu_si128(p[1].cast())
+        );
+        fn load_halves(lo: *const u8, _hi: *const u8) -> __m256i = _mm256_loadu_si256(lo.cast());
         fn load_i8(p: *const i8) -> __m256i = _mm256_cvtepi8_epi32(_mm_loadl_epi64(p.cast()));
         fn load_u8(p: *const u8) -> __m256i = _mm256_cvtepu8_epi32(_mm_loadl_epi64(p.cast()));
         fn store_i8(p: *mut i8, v: __m256i) = {
@@ -133,6 +148,8 @@ impl<const VNNI: bool> Simd for Ymm<VNNI> {
             let h = _mm_add_epi32(h, _mm_unpackhi_epi64(h, h));
             _mm_cvtsi128_si32(_mm_add_epi32(h, _mm_shuffle_epi32::<0b01>(h)))
         };
+        fn shlv_i32(a: __m256i, counts: __m256i) -> __m256i = _mm256_sllv_epi32(a, counts);
+        fn shrv_i32(a: __m256i, counts: __m256i) -> __m256i = _mm256_srlv_epi32(a, counts);
         fn and(a: __m256i, b: __m256i) -> __m256i = _mm256_and_si256(a, b);
         fn or(a: __m256i, b: __m256i) -> __m256i = _mm256_or_si256(a, b);
         fn xor(a: __m256i, b: __m256i) -> __m256i = _mm256_xor_si256(a, b);
@@ -177,6 +194,39 @@ impl<const VNNI: bool> Simd for Ymm<VNNI> {
         unsafe { _mm256_srl_epi16(a, _mm_cvtsi32_si128(BITS as i32)) }
     }
 
+    #[inline(always)]
+    fn spread<const EACH: usize>(self, table: [__m256; 2], i: usize) -> __m256 {
+        // SAFETY: the token proves that the CPU has the instructions.
+        unsafe {
+            if EACH == 8 {
+                _mm256_permutevar8x32_ps(table[0], _mm256_set1_epi32(i as i32))
+            } else {
+                let at = (2 * i % 8) as i32;
+                let from = _mm256_add_epi32(
+                    _mm256_set1_epi32(at),
+                    _mm256_set_epi32(1, 1, 1, 1, 0, 0, 0, 0),
+                );
+                _mm256_permutevar8x32_ps(table[i / 4], from)
+            }
+        }
+    }
+    #[inline(always)]
+    unsafe fn gather_f16<const STRIDE: usize>(self, p: *const u8) -> __m256 {
+        // SAFETY: the token proves that the CPU has the instructions; the caller promised the memory.
+        unsafe {
+            let mut x = [0i16; 8];
+            for (i, x) in x.iter_mut().enumerate() {
+                *x = p.add(i * STRIDE).cast::<i16>().read_unaligned();
+            }
+            _mm256_cvtph_ps(_mm_set_epi16(
+                x[7], x[6], x[5], x[4], x[3], x[2], x[1], x[0],
+            ))
+        }
+    }
+    #[inline(always)]
+    fn widen(self, lo: __m256) -> __m256 {
+        lo
+    }
     #[inline(always)]
     fn join(self, lo: __m256i, _hi: __m256i) -> __m256i {
         lo

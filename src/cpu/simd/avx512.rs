@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 
 use half::{bf16, f16};
 
-use super::{Simd, Ymm};
+use super::{Kernel, Simd, Ymm};
 
 /// 512-bit vectors.
 #[derive(Clone, Copy)]
@@ -17,6 +17,30 @@ impl<const VNNI: bool> Zmm<VNNI> {
     pub unsafe fn new() -> Self {
         Zmm(())
     }
+}
+
+/// A kernel compiled for this level.
+///
+/// # Safety
+/// The CPU has the level; and what the kernel says.
+#[target_feature(
+    enable = "avx,avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512dq,avx512vl"
+)]
+pub(super) unsafe fn run<K: Kernel>(args: K::Args) {
+    // SAFETY: the caller's promise.
+    unsafe { K::run(Zmm::<false>::new(), args) }
+}
+
+/// A kernel compiled for this level.
+///
+/// # Safety
+/// The CPU has the level; and what the kernel says.
+#[target_feature(
+    enable = "avx,avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi"
+)]
+pub(super) unsafe fn run_vnni<K: Kernel>(args: K::Args) {
+    // SAFETY: the caller's promise.
+    unsafe { K::run(Zmm::<true>::new(), args) }
 }
 
 /// Methods that are some intrinsics.
@@ -34,9 +58,11 @@ macro_rules! ops {
 
 /// Methods through pointers that are some intrinsics.
 macro_rules! mem_ops {
-    ($( fn $name:ident($($a:ident: $t:ty),*) $(-> $r:ty)? = $e:expr; )*) => { $(
+    ($token:ident; $( fn $name:ident($($a:ident: $t:ty),*) $(-> $r:ty)? = $e:expr; )*) => { $(
         #[inline(always)]
         unsafe fn $name(self, $($a: $t),*) $(-> $r)? {
+            let $token = self;
+            let _ = $token;
             // SAFETY: the token proves that the CPU has the instructions; the caller promised the memory.
             unsafe { $e }
         }
@@ -64,6 +90,7 @@ impl<const VNNI: bool> Simd for Zmm<VNNI> {
     }
 
     mem_ops! {
+        s;
         fn load(p: *const f32) -> __m512 = _mm512_loadu_ps(p);
         fn load_part(p: *const f32, n: usize) -> __m512 = _mm512_maskz_loadu_ps(part_mask(n), p);
         fn store(p: *mut f32, v: __m512) = _mm512_storeu_ps(p, v);
@@ -86,6 +113,15 @@ impl<const VNNI: bool> Simd for Zmm<VNNI> {
         fn load_int(p: *const u8) -> __m512i = _mm512_loadu_si512(p.cast());
         fn store_int(p: *mut u8, v: __m512i) = _mm512_storeu_si512(p.cast(), v);
         fn load_128(p: *const u8) -> __m512i = _mm512_broadcast_i32x4(_mm_loadu_si128(p.cast()));
+        fn load_lanes(p: [*const u8; 4]) -> __m512i = {
+            let lo = s.half().load_lanes([p[0], p[1], p[0], p[1]]);
+            let hi = s.half().load_lanes([p[2], p[3], p[2], p[3]]);
+            _mm512_inserti64x4::<1>(_mm512_castsi256_si512(lo), hi)
+        };
+        fn load_halves(lo: *const u8, hi: *const u8) -> __m512i = _mm512_inserti64x4::<1>(
+            _mm512_castsi256_si512(_mm256_loadu_si256(lo.cast())),
+            _mm256_loadu_si256(hi.cast())
+        );
         fn load_i8(p: *const i8) -> __m512i = _mm512_cvtepi8_epi32(_mm_loadu_si128(p.cast()));
         fn load_u8(p: *const u8) -> __m512i = _mm512_cvtepu8_epi32(_mm_loadu_si128(p.cast()));
         fn store_i8(p: *mut i8, v: __m512i) = _mm_storeu_si128(p.cast(), _mm512_cvtsepi32_epi8(v));
@@ -119,6 +155,8 @@ impl<const VNNI: bool> Simd for Zmm<VNNI> {
             _mm512_castsi512_si256(a),
             _mm512_extracti64x4_epi64::<1>(a)
         ));
+        fn shlv_i32(a: __m512i, counts: __m512i) -> __m512i = _mm512_sllv_epi32(a, counts);
+        fn shrv_i32(a: __m512i, counts: __m512i) -> __m512i = _mm512_srlv_epi32(a, counts);
         fn and(a: __m512i, b: __m512i) -> __m512i = _mm512_and_si512(a, b);
         fn or(a: __m512i, b: __m512i) -> __m512i = _mm512_or_si512(a, b);
         fn xor(a: __m512i, b: __m512i) -> __m512i = _mm512_xor_si512(a, b);
@@ -167,6 +205,53 @@ impl<const VNNI: bool> Simd for Zmm<VNNI> {
         unsafe { _mm512_srli_epi16::<BITS>(a) }
     }
 
+    #[inline(always)]
+    fn spread<const EACH: usize>(self, table: [__m512; 2], i: usize) -> __m512 {
+        // SAFETY: the token proves that the CPU has the instructions.
+        unsafe {
+            let lane = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+            let lane = _mm512_add_epi32(lane, _mm512_set1_epi32(16 * i as i32));
+            let from = if EACH == 8 {
+                _mm512_srli_epi32::<3>(lane)
+            } else {
+                _mm512_srli_epi32::<2>(lane)
+            };
+            _mm512_permutexvar_ps(from, table[0])
+        }
+    }
+    #[inline(always)]
+    unsafe fn gather_f16<const STRIDE: usize>(self, p: *const u8) -> __m512 {
+        if !(16..=20).contains(&STRIDE) {
+            // SAFETY: the caller's promise.
+            return unsafe { self.widen(self.half().gather_f16::<STRIDE>(p)) };
+        }
+        // SAFETY: the token proves that the CPU has the instructions. Four strides are no more than 80 bytes, the fourth
+        // value ends at 62 at most; and 64 bytes from the fifth stride on are inside eight strides.
+        unsafe {
+            let (a, b) = (
+                _mm512_loadu_si512(p.cast()),
+                _mm512_loadu_si512(p.add(4 * STRIDE).cast()),
+            );
+            let s = (STRIDE / 2) as i16;
+            let from = _mm512_castsi128_si512(_mm_set_epi16(
+                32 + 3 * s,
+                32 + 2 * s,
+                32 + s,
+                32,
+                3 * s,
+                2 * s,
+                s,
+                0,
+            ));
+            let values = _mm512_castsi512_si128(_mm512_permutex2var_epi16(a, from, b));
+            self.widen(_mm256_cvtph_ps(values))
+        }
+    }
+    #[inline(always)]
+    fn widen(self, lo: __m256) -> __m512 {
+        // SAFETY: the token proves that the CPU has the instructions.
+        unsafe { _mm512_zextps256_ps512(lo) }
+    }
     #[inline(always)]
     fn prefetch(self, p: *const u8) {
         // SAFETY: a prefetch of any address is allowed.

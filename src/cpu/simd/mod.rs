@@ -89,6 +89,14 @@ impl Level {
         }
     }
 
+    /// f32 values per vector, see [`Simd::N`].
+    pub fn lanes(self) -> usize {
+        match self {
+            Level::Scalar | Level::X86_64V3 => 8,
+            Level::Avx512 | Level::Avx512Vnni => 16,
+        }
+    }
+
     /// Whether this CPU has the level's instructions.
     pub fn supported(self) -> bool {
         self <= supported()
@@ -238,6 +246,14 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// # Safety
     /// `p` points to 16 readable bytes.
     unsafe fn load_128(self, p: *const u8) -> Self::I;
+    /// 16 bytes from each pointer, one per 128-bit lane; pointers beyond the vector's lanes are not read.
+    /// # Safety
+    /// Each of the first `2 HALVES` pointers points to 16 readable bytes.
+    unsafe fn load_lanes(self, p: [*const u8; 4]) -> Self::I;
+    /// 32 bytes from each pointer, one per half; `hi` is not read if there is only one half.
+    /// # Safety
+    /// Each of the first `HALVES` pointers points to 32 readable bytes.
+    unsafe fn load_halves(self, lo: *const u8, hi: *const u8) -> Self::I;
     /// `N` bytes, each extended with its sign to 32 bits.
     /// # Safety
     /// `p` points to `N` readable bytes.
@@ -258,6 +274,10 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn shl_i32<const BITS: u32>(self, a: Self::I) -> Self::I;
     /// Shifts zeros in.
     fn shr_i32<const BITS: u32>(self, a: Self::I) -> Self::I;
+    /// Shifts each value left by its own count, 0..32.
+    fn shlv_i32(self, a: Self::I, counts: Self::I) -> Self::I;
+    /// Shifts each value right by its own count, 0..32; zeros come in.
+    fn shrv_i32(self, a: Self::I, counts: Self::I) -> Self::I;
     /// Shifts 16-bit values left.
     fn shl_i16<const BITS: u32>(self, a: Self::I) -> Self::I;
     /// Shifts 16-bit values right, zeros come in.
@@ -286,6 +306,15 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn to_i32(self, a: Self::F) -> Self::I;
     fn to_f32(self, a: Self::I) -> Self::F;
 
+    /// Vector `i` of the sequence in which each value of a table is repeated `EACH` times: lane `l` is
+    /// `table[(i N + l) / EACH]`. The table is 16 values in one or two vectors; `EACH` is 4 or 8.
+    fn spread<const EACH: usize>(self, table: [Self::F; 2], i: usize) -> Self::F;
+    /// Eight f16 values that lie `STRIDE` bytes apart, in the first eight lanes; zeros in the others.
+    /// # Safety
+    /// `p` points to eight times `STRIDE` readable bytes (less what is in front of the value in its stride).
+    unsafe fn gather_f16<const STRIDE: usize>(self, p: *const u8) -> Self::F;
+    /// `lo` extended with zeros.
+    fn widen(self, lo: <Self::Half as Simd>::F) -> Self::F;
     /// `lo`, followed by `hi` if a vector has two halves.
     fn join(self, lo: <Self::Half as Simd>::I, hi: <Self::Half as Simd>::I) -> Self::I;
     /// In each 256-bit half: takes the eight vectors as the rows of an 8 x 8 matrix of i32 and transposes it.
@@ -380,6 +409,44 @@ pub trait Simd: Copy + Send + Sync + 'static {
         let high = self.sub_i32(self.add_i32(n, bias), low);
         let p = self.mul(p, self.cast_f(self.shl_i32::<23>(low)));
         self.mul(p, self.cast_f(self.shl_i32::<23>(high)))
+    }
+}
+
+/// A kernel as a type, for tables that are themselves generic; otherwise [`kernels!`](crate::kernels) is simpler.
+pub trait Kernel: 'static {
+    type Args: Copy;
+
+    /// # Safety
+    /// What the kernel says of its arguments.
+    unsafe fn run<S: Simd>(s: S, args: Self::Args);
+}
+
+/// A kernel compiled for every level.
+pub struct Compiled<A>([unsafe fn(A); 4]);
+
+impl<A: Copy + 'static> Compiled<A> {
+    #[cfg(target_arch = "x86_64")]
+    pub const fn new<K: Kernel<Args = A>>() -> Compiled<A> {
+        Compiled([
+            scalar::run::<K>,
+            avx2::run::<K>,
+            avx512::run::<K>,
+            avx512::run_vnni::<K>,
+        ])
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    pub const fn new<K: Kernel<Args = A>>() -> Compiled<A> {
+        Compiled([scalar::run::<K>; 4])
+    }
+
+    /// Runs the kernel at a level, or at the highest the CPU has if that is lower.
+    ///
+    /// # Safety
+    /// What the kernel says of its arguments.
+    #[inline]
+    pub unsafe fn run(&self, level: Level, args: A) {
+        // SAFETY: the CPU has the level; the rest is the caller's promise.
+        unsafe { self.0[level.min(supported()) as usize](args) }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use half::{bf16, f16};
 
-use super::Simd;
+use super::{Kernel, Simd};
 
 /// The level without vector instructions.
 #[derive(Clone, Copy)]
@@ -18,6 +18,15 @@ impl Scalar {
     pub unsafe fn new() -> Scalar {
         Scalar(())
     }
+}
+
+/// A kernel compiled for this level.
+///
+/// # Safety
+/// The CPU has the level; and what the kernel says.
+pub(super) unsafe fn run<K: Kernel>(args: K::Args) {
+    // SAFETY: the caller's promise.
+    unsafe { K::run(Scalar::new(), args) }
 }
 
 #[inline(always)]
@@ -163,6 +172,8 @@ impl Simd for Scalar {
         fn add_i32(a, b: i32) -> i32 = a.wrapping_add(b);
         fn sub_i32(a, b: i32) -> i32 = a.wrapping_sub(b);
         fn mul_i32(a, b: i32) -> i32 = a.wrapping_mul(b);
+        fn shlv_i32(a, counts: i32) -> i32 = a << counts;
+        fn shrv_i32(a, counts: i32) -> i32 = (a as u32 >> counts) as i32;
         fn and(a, b: i32) -> i32 = a & b;
         fn or(a, b: i32) -> i32 = a | b;
         fn xor(a, b: i32) -> i32 = a ^ b;
@@ -216,6 +227,43 @@ impl Simd for Scalar {
         b[..16].copy_from_slice(&unsafe { p.cast::<[u8; 16]>().read_unaligned() });
         b.copy_within(..16, 16);
         ints(b)
+    }
+    #[inline(always)]
+    unsafe fn load_lanes(self, p: [*const u8; 4]) -> [i32; N] {
+        let mut b = [0; 4 * N];
+        // SAFETY: the caller promised 16 readable bytes each.
+        unsafe {
+            b[..16].copy_from_slice(&p[0].cast::<[u8; 16]>().read_unaligned());
+            b[16..].copy_from_slice(&p[1].cast::<[u8; 16]>().read_unaligned());
+        }
+        ints(b)
+    }
+    #[inline(always)]
+    unsafe fn load_halves(self, lo: *const u8, _hi: *const u8) -> [i32; N] {
+        // SAFETY: the caller's promise.
+        unsafe { self.load_int(lo) }
+    }
+    #[inline(always)]
+    fn spread<const EACH: usize>(self, table: [[f32; N]; 2], i: usize) -> [f32; N] {
+        let mut out = [0.0; N];
+        for (l, o) in out.iter_mut().enumerate() {
+            let at = (i * N + l) / EACH;
+            *o = table[at / N][at % N];
+        }
+        out
+    }
+    #[inline(always)]
+    unsafe fn gather_f16<const STRIDE: usize>(self, p: *const u8) -> [f32; N] {
+        let mut out = [0.0; N];
+        for (l, o) in out.iter_mut().enumerate() {
+            // SAFETY: the caller's promise.
+            *o = unsafe { p.add(l * STRIDE).cast::<f16>().read_unaligned() }.to_f32();
+        }
+        out
+    }
+    #[inline(always)]
+    fn widen(self, lo: [f32; N]) -> [f32; N] {
+        lo
     }
     #[inline(always)]
     fn sum_i32(self, a: [i32; N]) -> i32 {

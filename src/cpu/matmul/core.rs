@@ -1,0 +1,392 @@
+//! The table of compiled kernels, and [`Core`]: the steps of a product for one type of weights at one level, on plain pointers.
+
+use super::float::{self, PackArgs};
+use super::kernels::{
+    self, Gemm, GemmArgs, Gemv, GemvArgs, NATURAL, Quantize, QuantizeArgs, Unpack, UnpackArgs,
+};
+use super::weights::{CHUNK, Weights};
+use super::{kquants, legacy};
+use crate::cpu::simd::{Compiled, Level};
+use crate::quant::{Type, TypeInfo};
+
+/// Most columns that weights are multiplied with directly, without a panel.
+pub const DIRECT: usize = 4;
+
+/// The kernels of a type that is decoded to codes.
+pub struct Codes {
+    ty: Type,
+    group: usize,
+    min: bool,
+    signed: bool,
+    offset: i32,
+    unpack: Compiled<UnpackArgs>,
+    /// For 1, 2 and 4 columns.
+    gemv: [Compiled<GemvArgs>; 3],
+}
+
+impl Codes {
+    const fn of<W: Weights>() -> Codes {
+        Codes {
+            ty: W::TYPE,
+            group: W::GROUP,
+            min: W::MIN,
+            signed: W::SIGNED,
+            offset: W::OFFSET,
+            unpack: Compiled::new::<Unpack<W>>(),
+            gemv: [
+                Compiled::new::<Gemv<W, 1>>(),
+                Compiled::new::<Gemv<W, 2>>(),
+                Compiled::new::<Gemv<W, 4>>(),
+            ],
+        }
+    }
+}
+
+/// The types that are decoded to codes.
+static CODES: &[Codes] = &[
+    Codes::of::<legacy::Q4_0>(),
+    Codes::of::<legacy::Q4_1>(),
+    Codes::of::<legacy::Q5_0>(),
+    Codes::of::<legacy::Q5_1>(),
+    Codes::of::<legacy::Q6_0>(),
+    Codes::of::<legacy::Q8_0>(),
+    Codes::of::<legacy::Iq4Nl>(),
+    Codes::of::<kquants::Q2K>(),
+    Codes::of::<kquants::Q3K>(),
+    Codes::of::<kquants::Q4K>(),
+    Codes::of::<kquants::Q5K>(),
+    Codes::of::<kquants::Q6K>(),
+    Codes::of::<kquants::Iq4Xs>(),
+];
+
+/// For blocks of `N / 4`, `N / 2` and `3 N / 4` columns.
+type ByWidth = [Compiled<GemmArgs>; 3];
+
+const fn gemm<const GROUP: usize, const MIN: bool, const SIGNED: bool>() -> ByWidth {
+    [
+        Compiled::new::<Gemm<GROUP, MIN, SIGNED, 1>>(),
+        Compiled::new::<Gemm<GROUP, MIN, SIGNED, 2>>(),
+        Compiled::new::<Gemm<GROUP, MIN, SIGNED, 3>>(),
+    ]
+}
+
+/// By group of 32, mins, signed codes.
+static GEMM: [[[ByWidth; 2]; 2]; 2] = [
+    [
+        [gemm::<16, false, false>(), gemm::<16, false, true>()],
+        [gemm::<16, true, false>(), gemm::<16, true, true>()],
+    ],
+    [
+        [gemm::<32, false, false>(), gemm::<32, false, true>()],
+        [gemm::<32, true, false>(), gemm::<32, true, true>()],
+    ],
+];
+static QUANTIZE: Compiled<QuantizeArgs> = Compiled::new::<Quantize>();
+
+/// The kernels of an element type.
+struct Floats {
+    unpack: Compiled<UnpackArgs>,
+    pack: Compiled<PackArgs>,
+    gemv: [Compiled<GemvArgs>; 3],
+}
+
+impl Floats {
+    const fn of<T: float::Element>() -> Floats {
+        Floats {
+            unpack: Compiled::new::<float::Unpack<T>>(),
+            pack: Compiled::new::<float::Pack<T>>(),
+            gemv: [
+                Compiled::new::<float::Gemv<T, 1>>(),
+                Compiled::new::<float::Gemv<T, 2>>(),
+                Compiled::new::<float::Gemv<T, 4>>(),
+            ],
+        }
+    }
+
+    fn find(ty: Type) -> Option<&'static Floats> {
+        match ty {
+            Type::F32 => Some(&F32),
+            Type::F16 => Some(&F16),
+            Type::Bf16 => Some(&BF16),
+            _ => None,
+        }
+    }
+}
+
+static F32: Floats = Floats::of::<f32>();
+static F16: Floats = Floats::of::<half::f16>();
+static BF16: Floats = Floats::of::<half::bf16>();
+static GEMM_F32: ByWidth = [
+    Compiled::new::<float::Gemm<1>>(),
+    Compiled::new::<float::Gemm<2>>(),
+    Compiled::new::<float::Gemm<3>>(),
+];
+
+/// How weights are multiplied.
+#[derive(Clone, Copy)]
+enum Path {
+    /// As 8-bit codes, with quantized activations.
+    Codes(&'static Codes),
+    /// As floats.
+    Floats(&'static Floats),
+    /// As floats, after decoding rows to f32.
+    Decoded(&'static TypeInfo),
+}
+
+/// The steps of a product with rows of `k` weights of one type, at one level.
+#[derive(Clone, Copy)]
+pub struct Core {
+    level: Level,
+    path: Path,
+    pub k: usize,
+    /// Rows per panel.
+    pub lanes: usize,
+    /// Columns per whole block.
+    pub cols: usize,
+    /// Bytes of an encoded row.
+    pub row_size: usize,
+}
+
+impl Core {
+    /// `None` if there is no way to multiply the type, or rows of it can't have `k` values.
+    pub fn new(level: Level, ty: Type, k: usize) -> Option<Core> {
+        let info = ty.info()?;
+        let path = if let Some(codes) = CODES.iter().find(|c| c.ty == ty) {
+            Path::Codes(codes)
+        } else if let Some(floats) = Floats::find(ty) {
+            Path::Floats(floats)
+        } else if info.quantized {
+            Path::Decoded(info)
+        } else {
+            return None;
+        };
+        let lanes = level.lanes();
+        k.is_multiple_of(info.block).then_some(Core {
+            level,
+            path,
+            k,
+            lanes,
+            cols: lanes / 4 * 3,
+            row_size: info.row_size(k),
+        })
+    }
+
+    /// Whether columns of this type can be packed.
+    pub fn takes(&self, ty: Type) -> bool {
+        match self.path {
+            Path::Codes(_) => ty == Type::F32,
+            _ => Floats::find(ty).is_some(),
+        }
+    }
+
+    /// Bytes of a column packed for [`Core::gemv`].
+    pub fn column_bytes(&self) -> usize {
+        match self.path {
+            Path::Codes(_) => self.k.div_ceil(CHUNK) * NATURAL,
+            _ => 4 * float::padded(self.k),
+        }
+        .next_multiple_of(64)
+    }
+
+    /// Bytes of a whole block of columns packed for [`Core::gemm`].
+    pub fn block_bytes(&self) -> usize {
+        match self.path {
+            Path::Codes(c) => self.k / 32 * kernels::block_step(self.cols, c.group),
+            _ => 4 * float::padded(self.k) * self.cols,
+        }
+        .next_multiple_of(64)
+    }
+
+    /// Bytes of a panel.
+    pub fn panel_bytes(&self) -> usize {
+        match self.path {
+            Path::Codes(c) => self.k / 32 * kernels::panel_step(self.lanes, c.group, c.min),
+            _ => 4 * float::padded(self.k) * self.lanes,
+        }
+        .next_multiple_of(64)
+    }
+
+    /// Bytes of scratch memory for [`Core::unpack`] and [`Core::gemv`].
+    pub fn scratch_bytes(&self) -> usize {
+        match self.path {
+            Path::Decoded(_) => (4 * self.k * self.lanes).next_multiple_of(64),
+            _ => 0,
+        }
+    }
+
+    /// How many of `N / 4` columns a block of `n` columns is wide.
+    fn width(&self, n: usize) -> usize {
+        n.div_ceil(self.lanes / 4)
+    }
+
+    /// Packs a column of type `ty`, for a block of `n_cols` columns at place `col`, or for [`Core::gemv`] if `n_cols` is 0.
+    ///
+    /// # Safety
+    /// `src` points to `k` values, `dst` to the block or column.
+    pub unsafe fn pack(&self, ty: Type, src: *const u8, n_cols: usize, col: usize, dst: *mut u8) {
+        let cols = self.width(n_cols) * (self.lanes / 4);
+        match self.path {
+            Path::Codes(c) => {
+                let vnni = self.level == Level::Avx512Vnni;
+                let args = QuantizeArgs {
+                    src: src.cast(),
+                    k: self.k,
+                    cols,
+                    col,
+                    dst,
+                    group: c.group,
+                    bias: kernels::bias(c.signed, c.offset, vnni),
+                    min: c.min,
+                };
+                // SAFETY: the caller's promise.
+                unsafe { QUANTIZE.run(self.level, args) }
+            }
+            _ => {
+                let args = PackArgs {
+                    src,
+                    k: self.k,
+                    cols: cols.max(1),
+                    col,
+                    dst: dst.cast(),
+                };
+                if let Some(floats) = Floats::find(ty) {
+                    // SAFETY: the caller's promise.
+                    unsafe { floats.pack.run(self.level, args) }
+                }
+            }
+        }
+    }
+
+    /// Unpacks `n_rows` rows (no more than a panel has) to a panel.
+    ///
+    /// # Safety
+    /// The rows are readable, `panel` and `scratch` as large as said.
+    pub unsafe fn unpack(
+        &self,
+        rows: *const u8,
+        stride: usize,
+        n_rows: usize,
+        panel: *mut u8,
+        scratch: *mut u8,
+    ) {
+        let args = UnpackArgs {
+            rows,
+            stride,
+            n_rows,
+            k: self.k,
+            panel,
+        };
+        // SAFETY: the caller's promise; decoded rows lie in `scratch` one after the other.
+        unsafe {
+            match self.path {
+                Path::Codes(c) => c.unpack.run(self.level, args),
+                Path::Floats(f) => f.unpack.run(self.level, args),
+                Path::Decoded(info) => {
+                    let decoded = scratch.cast::<f32>();
+                    for r in 0..n_rows {
+                        self.decode(info, rows.add(stride * r), decoded.add(self.k * r));
+                    }
+                    let args = UnpackArgs {
+                        rows: scratch,
+                        stride: 4 * self.k,
+                        ..args
+                    };
+                    F32.unpack.run(self.level, args)
+                }
+            }
+        }
+    }
+
+    /// # Safety
+    /// `row` points to an encoded row, `out` to `k` writable values.
+    unsafe fn decode(&self, info: &TypeInfo, row: *const u8, out: *mut f32) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            (info.decode)(
+                std::slice::from_raw_parts(row, self.row_size),
+                std::slice::from_raw_parts_mut(out, self.k),
+            )
+        }
+    }
+
+    /// The first `n_rows` rows of a panel times a block of `dst.len()` columns; writes to each pointer of `dst`.
+    ///
+    /// # Safety
+    /// `panel` and `block` are filled for so many rows and columns; each pointer of `dst` points to `n_rows` values.
+    pub unsafe fn gemm(&self, panel: *const u8, block: *const u8, n_rows: usize, dst: &[*mut f32]) {
+        let kernels = match self.path {
+            Path::Codes(c) => {
+                &GEMM[usize::from(c.group == 32)][usize::from(c.min)][usize::from(c.signed)]
+            }
+            _ => &GEMM_F32,
+        };
+        let args = GemmArgs {
+            panel,
+            block,
+            k: self.k,
+            dst: dst.as_ptr(),
+            n_cols: dst.len(),
+            n_rows,
+        };
+        // SAFETY: the caller's promise.
+        unsafe { kernels[self.width(dst.len()) - 1].run(self.level, args) }
+    }
+
+    /// Rows times `dst.len()` columns; writes to each pointer of `dst`.
+    ///
+    /// # Safety
+    /// The rows are readable, `cols` are as many packed columns, `scratch` is as large as said; each pointer of `dst` points to
+    /// `n_rows` values.
+    pub unsafe fn gemv(
+        &self,
+        rows: *const u8,
+        stride: usize,
+        n_rows: usize,
+        cols: *const u8,
+        dst: &[*mut f32],
+        scratch: *mut u8,
+    ) {
+        let col_stride = self.column_bytes();
+        let mut done = 0;
+        while done < dst.len() {
+            let (n, which) = match dst.len() - done {
+                1 => (1, 0),
+                2 | 3 => (2, 1),
+                _ => (4, 2),
+            };
+            // SAFETY: the caller's promise.
+            unsafe {
+                let args = GemvArgs {
+                    rows,
+                    stride,
+                    n_rows,
+                    k: self.k,
+                    cols: cols.add(col_stride * done),
+                    col_stride,
+                    dst: dst.as_ptr().add(done),
+                };
+                match self.path {
+                    Path::Codes(c) => c.gemv[which].run(self.level, args),
+                    Path::Floats(f) => f.gemv[which].run(self.level, args),
+                    Path::Decoded(info) => {
+                        let mut at = [std::ptr::null_mut(); DIRECT];
+                        for r in 0..n_rows {
+                            self.decode(info, rows.add(stride * r), scratch.cast());
+                            for c in 0..n {
+                                at[c] = dst[done + c].add(r);
+                            }
+                            let args = GemvArgs {
+                                rows: scratch,
+                                n_rows: 1,
+                                dst: at.as_ptr(),
+                                ..args
+                            };
+                            F32.gemv[which].run(self.level, args);
+                        }
+                    }
+                }
+            }
+            done += n;
+        }
+    }
+}

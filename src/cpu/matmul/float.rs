@@ -1,0 +1,204 @@
+//! The kernels on floats: for f32, f16 and bf16 weights, and for types that have no [`Weights`](super::weights::Weights) and are
+//! decoded to f32 first. Sums are kept over [`SPAN`] values at a time, so that long rows lose no more than short ones.
+//!
+//! * *Panel*: `N` rows; per value a vector (lane `r`: row `r`). Rows are filled up with zeros to a multiple of 8 values.
+//! * *Column block*: up to `3 N / 4` columns; per value each column's. Filled up alike.
+
+// Loops over columns index several arrays; iterators would hide that and are closures, which lose the vector instructions.
+#![allow(clippy::needless_range_loop)]
+
+use std::marker::PhantomData;
+
+use half::{bf16, f16};
+
+use super::kernels::{GemmArgs, GemvArgs, MAX_COLS, UnpackArgs};
+use crate::cpu::simd::{Kernel, Simd};
+
+/// Values that are summed up before they are added to the total.
+const SPAN: usize = 256;
+
+/// An element type that vectors are loaded from.
+pub trait Element: Copy + Default + 'static {
+    /// The first `n.min(N)` values, then zeros.
+    ///
+    /// # Safety
+    /// `p` points to `n.min(N)` readable values.
+    unsafe fn load<S: Simd>(s: S, p: *const Self, n: usize) -> S::F;
+}
+
+macro_rules! element {
+    ($t:ty, $whole:ident, $part:ident) => {
+        impl Element for $t {
+            #[inline(always)]
+            unsafe fn load<S: Simd>(s: S, p: *const $t, n: usize) -> S::F {
+                // SAFETY: the caller's promise.
+                unsafe {
+                    if n >= S::N {
+                        s.$whole(p)
+                    } else {
+                        s.$part(p, n)
+                    }
+                }
+            }
+        }
+    };
+}
+element!(f32, load, load_part);
+element!(f16, load_f16, load_f16_part);
+element!(bf16, load_bf16, load_bf16_part);
+
+/// Length of a row in panels and blocks.
+pub const fn padded(k: usize) -> usize {
+    k.next_multiple_of(8)
+}
+
+#[derive(Clone, Copy)]
+pub struct PackArgs {
+    /// One column of `k` values of the kernel's type.
+    pub src: *const u8,
+    pub k: usize,
+    /// Columns of the block; 1 leaves values as neighbours.
+    pub cols: usize,
+    pub col: usize,
+    pub dst: *mut f32,
+}
+
+/// Brings one column into a block.
+pub struct Pack<T>(PhantomData<T>);
+
+impl<T: Element> Kernel for Pack<T> {
+    type Args = PackArgs;
+
+    /// The pointers are as the fields say; the block has room for `padded(k)` values per column.
+    #[inline(always)]
+    unsafe fn run<S: Simd>(s: S, a: PackArgs) {
+        let src = a.src.cast::<T>();
+        let mut buf = [0f32; 16];
+        let mut i = 0;
+        while i < padded(a.k) {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let left = a.k.saturating_sub(i);
+                s.store(buf.as_mut_ptr(), T::load(s, src.add(i.min(a.k)), left));
+                for j in 0..S::N.min(padded(a.k) - i) {
+                    a.dst.add((i + j) * a.cols + a.col).write(buf[j]);
+                }
+            }
+            i += S::N;
+        }
+    }
+}
+
+/// Brings rows into a panel.
+pub struct Unpack<T>(PhantomData<T>);
+
+impl<T: Element> Kernel for Unpack<T> {
+    type Args = UnpackArgs;
+
+    /// The pointers are as the fields say; the panel has room for `padded(k)` vectors.
+    #[inline(always)]
+    unsafe fn run<S: Simd>(s: S, a: UnpackArgs) {
+        let h = s.half();
+        let panel = a.panel.cast::<f32>();
+        for k in (0..a.k).step_by(8) {
+            let mut m = [s.splat_i32(0); 8];
+            for r in 0..8 {
+                // SAFETY: rows are inside the matrix, and no more than `k` values of them are read; the panel has room.
+                unsafe {
+                    let row = |r: usize| a.rows.add(a.stride * r.min(a.n_rows - 1)).cast::<T>();
+                    let lo = T::load(h, row(r).add(k), a.k - k);
+                    let hi = T::load(h, row((r + 8) % S::N).add(k), a.k - k);
+                    m[r] = s.join(h.cast_i(lo), h.cast_i(hi));
+                }
+            }
+            for (j, v) in s.transpose8(m).into_iter().enumerate() {
+                // SAFETY: the panel has room for `padded(k)` vectors.
+                unsafe { s.store_int(panel.add((k + j) * S::N).cast(), v) };
+            }
+        }
+    }
+}
+
+/// A panel times a column block of `U N / 4` columns.
+pub struct Gemm<const U: usize>;
+
+impl<const U: usize> Kernel for Gemm<U> {
+    type Args = GemmArgs;
+
+    /// Panel and block are of `padded(k)` values; `dst` has `n_cols` pointers, each to `n_rows` values.
+    #[inline(always)]
+    unsafe fn run<S: Simd>(s: S, a: GemmArgs) {
+        let cols = U * S::N / 4;
+        let (mut w, mut b) = (a.panel.cast::<f32>(), a.block.cast::<f32>());
+        let mut total = [s.zero(); MAX_COLS];
+        let mut left = padded(a.k);
+        while left > 0 {
+            let span = left.min(SPAN);
+            let mut acc = [s.zero(); MAX_COLS];
+            for _ in 0..span {
+                // SAFETY: inside the panel and the block.
+                unsafe {
+                    let x = s.load(w);
+                    for c in 0..cols {
+                        acc[c] = s.fma(x, s.splat(b.add(c).read()), acc[c]);
+                    }
+                    w = w.add(S::N);
+                    b = b.add(cols);
+                }
+            }
+            for c in 0..cols {
+                total[c] = s.add(total[c], acc[c]);
+            }
+            left -= span;
+        }
+        for c in 0..cols {
+            if c < a.n_cols {
+                // SAFETY: the caller's promise.
+                unsafe { s.store_part(a.dst.add(c).read(), total[c], a.n_rows) };
+            }
+        }
+    }
+}
+
+/// Rows times `C` columns of f32.
+pub struct Gemv<T, const C: usize>(PhantomData<T>);
+
+impl<T: Element, const C: usize> Kernel for Gemv<T, C> {
+    type Args = GemvArgs;
+
+    /// The pointers are as the fields say, columns are `k` values of f32; `dst` has `C` pointers, each to `n_rows` values.
+    #[inline(always)]
+    unsafe fn run<S: Simd>(s: S, a: GemvArgs) {
+        for r in 0..a.n_rows {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let row = a.rows.add(a.stride * r).cast::<T>();
+                let mut sum = [[s.zero(); 4]; C];
+                let mut k = 0;
+                while k + 4 * S::N <= a.k {
+                    for u in 0..4 {
+                        let w = T::load(s, row.add(k + u * S::N), S::N);
+                        for c in 0..C {
+                            let x = a.cols.add(c * a.col_stride).cast::<f32>();
+                            sum[c][u] = s.fma(w, s.load(x.add(k + u * S::N)), sum[c][u]);
+                        }
+                    }
+                    k += 4 * S::N;
+                }
+                while k < a.k {
+                    let w = T::load(s, row.add(k), a.k - k);
+                    for c in 0..C {
+                        let x = a.cols.add(c * a.col_stride).cast::<f32>();
+                        sum[c][0] = s.fma(w, s.load_part(x.add(k), a.k - k), sum[c][0]);
+                    }
+                    k += S::N;
+                }
+                for c in 0..C {
+                    let [p, q, x, y] = sum[c];
+                    let total = s.sum(s.add(s.add(p, q), s.add(x, y)));
+                    a.dst.add(c).read().add(r).write(total);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,706 @@
+//! What a node asks for, cut into units of work that the team shares.
+//!
+//! A product is a list of *segments*: a matrix of weights and the columns that are multiplied with it. A plain product has one
+//! for each matrix of `src[0]`, a product by expert one for each expert in use. A *unit* is some rows of a segment's matrix
+//! and all or many of its columns. What a unit computes does not depend on how many there are.
+
+use super::core::{Core, DIRECT};
+use super::gate::{self, Gates};
+use super::kernels::{MAX_COLS, MAX_ROWS};
+use crate::cpu::simd::Level;
+use crate::cpu::task::Task;
+use crate::graph::{Op, Tensor, UnaryOp};
+use crate::quant::Type;
+
+/// Most rows of a unit that is computed without a panel.
+const DIRECT_ROWS: usize = 64;
+/// Bytes of weights of such a unit, about.
+const DIRECT_BYTES: usize = 32 << 10;
+/// Bytes of panels of a unit, about: they and a block of columns stay in the second-level cache.
+const PANEL_BYTES: usize = 192 << 10;
+/// Units per thread, at least, if the product is large enough: they take different times.
+const UNITS_PER_THREAD: usize = 4;
+/// Fewest blocks of columns of a unit: unpacking the rows must pay off.
+const MIN_BLOCKS: usize = 8;
+/// Columns whose values are fewer are packed by each thread for itself: cheaper than to meet.
+const ALONE: usize = 8192;
+
+/// `act(gate · x) * (up · x)`.
+#[derive(Clone, Copy)]
+struct Gated {
+    /// Bytes from the matrix of `up` to that of `gate`.
+    gate: isize,
+    op: UnaryOp,
+    limit: f32,
+    /// Bias of `up` and of `gate` (or null), with the bytes from one expert's to the next.
+    bias: [(*const u8, usize); 2],
+}
+
+/// The experts that each token chose.
+#[derive(Clone, Copy)]
+struct Experts {
+    ids: *const u8,
+    /// Bytes between choices and between tokens.
+    strides: [usize; 2],
+    used: usize,
+    tokens: usize,
+}
+
+/// A node, checked and measured.
+///
+/// Holds the addresses of the node's tensors; [`Job::run`] is unsafe for their sake.
+pub struct Job {
+    core: Core,
+    level: Level,
+    nth: usize,
+    weights: *const u8,
+    /// Bytes between rows, matrices, and sets of matrices.
+    stride: [usize; 3],
+    /// Rows of the result.
+    n_rows: usize,
+    /// Matrices and sets of matrices.
+    matrices: [usize; 2],
+    gated: Option<Gated>,
+    experts: Option<Experts>,
+    src: *const u8,
+    src_type: Type,
+    src_ne: [usize; 4],
+    src_nb: [usize; 4],
+    dst: *mut u8,
+    dst_nb: [usize; 4],
+    /// Times that a matrix, and a set of matrices, is used for neighbouring columns.
+    repeat: [usize; 2],
+}
+
+// SAFETY: the pointers are only used by `run`, whose callers answer for the memory and for one computation at a time.
+unsafe impl Sync for Job {}
+
+/// Some columns and their matrix; see the module.
+#[derive(Clone, Copy)]
+struct Segment {
+    /// Number of the matrix.
+    matrix: usize,
+    /// Number of the first column in the list of columns by expert.
+    first: usize,
+    n_cols: usize,
+    /// Where its packed columns begin.
+    offset: usize,
+    /// Number of its first unit.
+    unit: usize,
+    rows_per_unit: usize,
+    /// Blocks of columns per unit; 0 if computed without a panel.
+    blocks_per_unit: usize,
+}
+
+/// Sizes of the parts of the scratch memory.
+struct Scratch {
+    /// Packed columns that all threads share; 0 if each has its own.
+    shared: usize,
+    /// Each thread's: segments, columns by expert, columns per expert, packed columns, panels, scratch of the core.
+    segments: usize,
+    list: usize,
+    counts: usize,
+    own: usize,
+    panels: usize,
+    core: usize,
+}
+
+impl Scratch {
+    fn per_thread(&self) -> usize {
+        let parts = [
+            self.segments,
+            self.list,
+            self.counts,
+            self.own,
+            self.panels,
+            self.core,
+        ];
+        parts.into_iter().fold(0, usize::saturating_add)
+    }
+}
+
+fn size(x: i64) -> usize {
+    usize::try_from(x).unwrap_or(0)
+}
+
+fn align(x: usize) -> usize {
+    x.checked_next_multiple_of(64).unwrap_or(usize::MAX)
+}
+
+impl Job {
+    /// `None` if the operator, the types or the shapes are not ones that can be computed.
+    pub fn new(node: Tensor, nth: usize, level: Level) -> Option<Job> {
+        let (up, gate, src, ids) = match node.op() {
+            Op::Mul_mat => (node.src(0)?, None, node.src(1)?, None),
+            Op::Mul_mat_id => (node.src(0)?, None, node.src(1)?, Some(node.src(2)?)),
+            Op::Fused_up_gate => (node.src(0)?, Some(node.src(1)?), node.src(2)?, None),
+            Op::Moe_fused_up_gate => (node.src(0)?, node.src(1), node.src(2)?, Some(node.src(3)?)),
+            _ => return None,
+        };
+        let is_gated = matches!(node.op(), Op::Fused_up_gate | Op::Moe_fused_up_gate);
+        let (ne0, ne1) = (up.ne().map(size), src.ne().map(size));
+        let (nb0, nb1) = (up.nb(), src.nb());
+        let (ne, nb) = (node.ne().map(size), node.nb());
+        let core = Core::new(level, up.ty(), ne0[0])?;
+        let halves = if is_gated && gate.is_none() { 2 } else { 1 };
+        let fits = ne0[0] == ne1[0]
+            && ne[0] == ne0[1] / halves
+            && node.ty() == Type::F32
+            && nb[0] == 4
+            && core.takes(src.ty())
+            && src.ty().info().is_some_and(|i| nb1[0] == i.block_bytes)
+            && up.ty().info().is_some_and(|i| nb0[0] == i.block_bytes);
+        if !fits {
+            return None;
+        }
+        let (mut experts, mut repeat) = (None, [1, 1]);
+        if let Some(ids) = ids {
+            let n = ids.ne().map(size);
+            let fits = ids.ty() == Type::I32
+                && ne0[3] == 1
+                && ne1[3] == 1
+                && n[1] == ne1[2]
+                && ne1[1] > 0
+                && ne[1] == n[0]
+                && ne[2] == n[1];
+            if !fits {
+                return None;
+            }
+            experts = Some(Experts {
+                ids: ids.data().cast(),
+                strides: [ids.nb()[0], ids.nb()[1]],
+                used: n[0],
+                tokens: n[1],
+            });
+        } else {
+            let fits = ne0[2] > 0
+                && ne0[3] > 0
+                && ne1[2] % ne0[2] == 0
+                && ne1[3] % ne0[3] == 0
+                && ne[1..] == ne1[1..];
+            if !fits {
+                return None;
+            }
+            repeat = [ne1[2] / ne0[2], ne1[3] / ne0[3]];
+        }
+        let mut weights: *const u8 = up.data().cast();
+        let gated = if is_gated {
+            let bias = |i: usize| {
+                let b = node.src(i);
+                let of = |b: Tensor| (b.data() as *const u8, b.nb()[1]);
+                b.map_or((std::ptr::null(), 0), of)
+            };
+            let mut biases = [bias(4), bias(5)];
+            let offset = match gate {
+                Some(gate) => {
+                    if gate.ty() != up.ty() || gate.ne() != up.ne() || gate.nb() != nb0 {
+                        return None;
+                    }
+                    (gate.data() as isize).wrapping_sub(weights as isize)
+                }
+                // Gate and up are the halves of one matrix, and so are their biases.
+                None => {
+                    let half = nb0[1] * ne[0];
+                    weights = weights.wrapping_add(half);
+                    if !biases[0].0.is_null() {
+                        biases[1] = biases[0];
+                        biases[0].0 = biases[0].0.wrapping_add(4 * ne[0]);
+                    }
+                    -(half as isize)
+                }
+            };
+            Some(Gated {
+                gate: offset,
+                op: node.unary_op().filter(|&op| gate::supported(op))?,
+                limit: node.param(1),
+                bias: biases,
+            })
+        } else {
+            None
+        };
+        Some(Job {
+            core,
+            level,
+            nth: nth.max(1),
+            weights,
+            stride: [nb0[1], nb0[2], nb0[3]],
+            n_rows: ne[0],
+            matrices: [ne0[2], ne0[3]],
+            gated,
+            experts,
+            src: src.data().cast(),
+            src_type: src.ty(),
+            src_ne: ne1,
+            src_nb: nb1,
+            dst: node.data().cast(),
+            dst_nb: nb,
+            repeat,
+        })
+    }
+
+    /// Columns over all segments.
+    fn total_cols(&self) -> usize {
+        match self.experts {
+            Some(e) => e.used.saturating_mul(e.tokens),
+            None => self.src_ne[1..].iter().fold(1, |a, &b| a.saturating_mul(b)),
+        }
+    }
+
+    /// Segments, at most.
+    fn max_segments(&self) -> usize {
+        match self.experts {
+            Some(_) => self.matrices[0].min(self.total_cols()),
+            None => self.matrices[0].saturating_mul(self.matrices[1]),
+        }
+    }
+
+    /// Bytes of a segment's packed columns.
+    fn packed_bytes(&self, n_cols: usize) -> usize {
+        if n_cols <= DIRECT {
+            n_cols * self.core.column_bytes()
+        } else {
+            n_cols
+                .div_ceil(self.core.cols)
+                .saturating_mul(self.core.block_bytes())
+        }
+    }
+
+    /// Whether each thread packs all columns for itself.
+    fn packs_alone(&self) -> bool {
+        self.total_cols().saturating_mul(self.core.k) <= ALONE
+    }
+
+    /// Rows of a unit with panels.
+    fn panel_rows(&self, segments: usize) -> usize {
+        let lanes = self.core.lanes;
+        let panels = if self.gated.is_some() { 2 } else { 1 };
+        let fit = PANEL_BYTES / (panels * self.core.panel_bytes()).max(1);
+        let wanted = (UNITS_PER_THREAD * self.nth).div_ceil(segments.max(1));
+        let share = self.n_rows.div_ceil(wanted).div_ceil(lanes);
+        lanes * fit.min(share).max(1)
+    }
+
+    fn direct_rows(&self, segments: usize) -> usize {
+        let fit = (DIRECT_BYTES / self.core.row_size.max(1)).max(4);
+        let wanted = (UNITS_PER_THREAD * self.nth).div_ceil(segments.max(1));
+        let share = self.n_rows.div_ceil(wanted).max(4);
+        fit.min(share).min(DIRECT_ROWS)
+    }
+
+    fn scratch(&self) -> Scratch {
+        let (cols, segments) = (self.total_cols(), self.max_segments());
+        // Segments of few columns take more room per column than whole blocks; and each may end in a part of a block.
+        let packed = match self.experts {
+            None => segments.saturating_mul(self.packed_bytes(cols / segments.max(1))),
+            Some(_) => {
+                let whole = cols
+                    .div_ceil(self.core.cols)
+                    .saturating_add(segments)
+                    .saturating_mul(self.core.block_bytes());
+                let direct = cols
+                    .min(segments.saturating_mul(DIRECT))
+                    .saturating_mul(self.core.column_bytes());
+                whole.saturating_add(direct)
+            }
+        };
+        let packed = align(packed);
+        let alone = self.packs_alone();
+        // Fewer segments than the most have larger units, up to one segment's.
+        let panels = (self.panel_rows(1).max(self.panel_rows(segments)) / self.core.lanes)
+            .saturating_mul(self.core.panel_bytes())
+            .saturating_mul(if self.gated.is_some() { 2 } else { 1 });
+        Scratch {
+            shared: if alone { 0 } else { packed },
+            segments: align(segments.saturating_mul(size_of::<Segment>())),
+            list: self.experts.map_or(0, |_| align(cols.saturating_mul(4))),
+            counts: self
+                .experts
+                .map_or(0, |_| align(self.matrices[0].saturating_mul(4))),
+            own: if alone { packed } else { 0 },
+            panels: align(panels),
+            core: self.core.scratch_bytes(),
+        }
+    }
+
+    /// Bytes of scratch memory for the team.
+    pub fn work_size(&self) -> usize {
+        let s = self.scratch();
+        s.per_thread()
+            .saturating_mul(self.nth)
+            .saturating_add(s.shared)
+    }
+
+    /// Fills the list of segments (and of columns by expert); returns how many segments and units there are.
+    ///
+    /// # Safety
+    /// `segments` has room for [`Job::max_segments`], `list` for [`Job::total_cols`], `counts` for a number
+    /// per expert; the expert ids are readable.
+    unsafe fn lay_out(
+        &self,
+        segments: *mut Segment,
+        list: *mut u32,
+        counts: *mut u32,
+    ) -> (usize, usize) {
+        let mut n = 0;
+        match self.experts {
+            None => {
+                let per = self.src_ne[1] * self.repeat[0] * self.repeat[1];
+                while n < self.matrices[0] * self.matrices[1] && per > 0 {
+                    // SAFETY: the caller's promise.
+                    unsafe { segments.add(n).write(Segment::new(n, 0, per)) };
+                    n += 1;
+                }
+            }
+            Some(e) => {
+                // SAFETY: the caller's promise; every expert named is counted, so segments and list have room for them.
+                unsafe {
+                    let counts = std::slice::from_raw_parts_mut(counts, self.matrices[0]);
+                    counts.fill(0);
+                    let pairs = 0..e.used * e.tokens;
+                    for id in pairs.clone().filter_map(|pair| self.expert(&e, pair)) {
+                        counts[id] += 1;
+                    }
+                    let mut first = 0;
+                    for (id, count) in counts.iter_mut().enumerate() {
+                        if *count > 0 {
+                            segments
+                                .add(n)
+                                .write(Segment::new(id, first, *count as usize));
+                            n += 1;
+                        }
+                        // From here on: the expert's next place in the list.
+                        (first, *count) = (first + *count as usize, first as u32);
+                    }
+                    for pair in pairs {
+                        if let Some(id) = self.expert(&e, pair) {
+                            list.add(counts[id] as usize).write(pair as u32);
+                            counts[id] += 1;
+                        }
+                    }
+                }
+            }
+        }
+        let (mut offset, mut unit) = (0, 0);
+        let (direct_rows, panel_rows) = (self.direct_rows(n), self.panel_rows(n));
+        for i in 0..n {
+            // SAFETY: written above.
+            let s = unsafe { &mut *segments.add(i) };
+            s.offset = offset;
+            s.unit = unit;
+            offset += self.packed_bytes(s.n_cols);
+            if s.n_cols <= DIRECT {
+                s.rows_per_unit = direct_rows;
+                unit += self.n_rows.div_ceil(direct_rows);
+            } else {
+                let blocks = s.n_cols.div_ceil(self.core.cols);
+                let by_rows = self.n_rows.div_ceil(panel_rows);
+                let wanted = (UNITS_PER_THREAD * self.nth).div_ceil(by_rows * n);
+                s.rows_per_unit = panel_rows;
+                s.blocks_per_unit = blocks.div_ceil(wanted).max(MIN_BLOCKS);
+                unit += by_rows * blocks.div_ceil(s.blocks_per_unit);
+            }
+        }
+        (n, unit)
+    }
+
+    /// The expert of a pair of token and choice, if it names one.
+    ///
+    /// # Safety
+    /// The ids are readable.
+    unsafe fn expert(&self, e: &Experts, pair: usize) -> Option<usize> {
+        let at = pair % e.used * e.strides[0] + pair / e.used * e.strides[1];
+        // SAFETY: the caller's promise.
+        let id = unsafe { e.ids.add(at).cast::<i32>().read() };
+        usize::try_from(id).ok().filter(|&id| id < self.matrices[0])
+    }
+
+    /// Where column `c` of a segment is read from and its result written to.
+    ///
+    /// # Safety
+    /// `c` is a column of the segment; `list` is as [`Job::lay_out`] filled it.
+    unsafe fn column(&self, s: &Segment, list: *const u32, c: usize) -> (*const u8, *mut f32) {
+        let (src, dst) = match self.experts {
+            Some(e) => {
+                // SAFETY: the caller's promise.
+                let pair = unsafe { list.add(s.first + c).read() } as usize;
+                let (choice, token) = (pair % e.used, pair / e.used);
+                (
+                    choice % self.src_ne[1] * self.src_nb[1] + token * self.src_nb[2],
+                    choice * self.dst_nb[1] + token * self.dst_nb[2],
+                )
+            }
+            None => {
+                let (i1, rest) = (c % self.src_ne[1], c / self.src_ne[1]);
+                let (m2, m3) = (s.matrix % self.matrices[0], s.matrix / self.matrices[0]);
+                let i2 = m2 * self.repeat[0] + rest % self.repeat[0];
+                let i3 = m3 * self.repeat[1] + rest / self.repeat[0];
+                let at = |nb: &[usize; 4]| i1 * nb[1] + i2 * nb[2] + i3 * nb[3];
+                (at(&self.src_nb), at(&self.dst_nb))
+            }
+        };
+        // SAFETY: indices are inside the tensors.
+        unsafe { (self.src.add(src), self.dst.add(dst).cast()) }
+    }
+
+    /// Computes the node, together with the team's other threads.
+    ///
+    /// # Safety
+    /// The node's tensors have their data, the task has [`Job::work_size`] bytes for a team of `nth`.
+    pub unsafe fn run(&self, task: &Task) {
+        let sizes = self.scratch();
+        // SAFETY: the parts lie in the scratch memory one after the other, as `work_size` added them up.
+        unsafe {
+            let own = task.work.add(sizes.shared + task.ith * sizes.per_thread());
+            let segments = own.cast::<Segment>();
+            let list = own.add(sizes.segments);
+            let counts = list.add(sizes.list);
+            let own_packed = counts.add(sizes.counts);
+            let panels = own_packed.add(sizes.own);
+            let scratch = panels.add(sizes.panels);
+            let list = list.cast::<u32>();
+            let (n_segments, n_units) = self.lay_out(segments, list, counts.cast());
+            let segments = std::slice::from_raw_parts(segments, n_segments);
+            if task.ith == 0 {
+                self.clear_unused();
+            }
+            let packed = if self.packs_alone() {
+                self.pack(segments, list, own_packed, 0..self.total_cols());
+                own_packed
+            } else {
+                let share = task.share(self.total_cols());
+                self.pack(segments, list, task.work, share);
+                task.barrier();
+                task.work
+            };
+            let mut s = 0;
+            loop {
+                let unit = task.next();
+                if unit >= n_units {
+                    break;
+                }
+                while s + 1 < n_segments && segments[s + 1].unit <= unit {
+                    s += 1;
+                }
+                let at = Place {
+                    seg: &segments[s],
+                    list,
+                    packed: packed.add(segments[s].offset),
+                    panels,
+                    scratch,
+                };
+                if at.seg.blocks_per_unit == 0 {
+                    self.direct_unit(&at, unit - at.seg.unit);
+                } else {
+                    self.panel_unit(&at, unit - at.seg.unit);
+                }
+            }
+        }
+    }
+
+    /// Clears the results of choices that name no expert.
+    ///
+    /// # Safety
+    /// The ids are readable, the result writable.
+    unsafe fn clear_unused(&self) {
+        let Some(e) = self.experts else { return };
+        for pair in 0..e.used * e.tokens {
+            // SAFETY: the caller's promise.
+            unsafe {
+                if self.expert(&e, pair).is_none() {
+                    let at = pair % e.used * self.dst_nb[1] + pair / e.used * self.dst_nb[2];
+                    self.dst.add(at).write_bytes(0, 4 * self.n_rows);
+                }
+            }
+        }
+    }
+
+    /// Packs columns, counted through all segments.
+    ///
+    /// # Safety
+    /// `packed` has room for all segments' columns; the rest is as [`Job::lay_out`] made it.
+    unsafe fn pack(
+        &self,
+        segments: &[Segment],
+        list: *const u32,
+        packed: *mut u8,
+        cols: std::ops::Range<usize>,
+    ) {
+        let core = &self.core;
+        let mut before = 0;
+        for s in segments {
+            let first = cols.start.saturating_sub(before).min(s.n_cols);
+            let last = cols.end.saturating_sub(before).min(s.n_cols);
+            for c in first..last {
+                // SAFETY: the caller's promise.
+                unsafe {
+                    let (src, _) = self.column(s, list, c);
+                    let at = packed.add(s.offset);
+                    if s.n_cols <= DIRECT {
+                        core.pack(self.src_type, src, 0, 0, at.add(c * core.column_bytes()));
+                    } else {
+                        let (block, col) = (c / core.cols, c % core.cols);
+                        let n_cols = core.cols.min(s.n_cols - block * core.cols);
+                        let at = at.add(block * core.block_bytes());
+                        core.pack(self.src_type, src, n_cols, col, at);
+                    }
+                }
+            }
+            before += s.n_cols;
+        }
+    }
+
+    /// Rows of few columns.
+    ///
+    /// # Safety
+    /// The columns are packed.
+    unsafe fn direct_unit(&self, at: &Place, unit: usize) {
+        let s = at.seg;
+        let row = unit * s.rows_per_unit;
+        let n_rows = s.rows_per_unit.min(self.n_rows - row);
+        let mut dst = [std::ptr::null_mut(); DIRECT];
+        let mut up = [[0f32; DIRECT_ROWS]; DIRECT];
+        let mut gate = [[0f32; DIRECT_ROWS]; DIRECT];
+        // SAFETY: rows, columns and results are inside their tensors; the buffers have room for the rows of a unit.
+        unsafe {
+            let weights = self.matrix(s.matrix).add(row * self.stride[0]);
+            for (c, d) in dst[..s.n_cols].iter_mut().enumerate() {
+                *d = self.column(s, at.list, c).1.add(row);
+            }
+            let product = |weights: *const u8, dst: &[*mut f32]| {
+                self.core
+                    .gemv(weights, self.stride[0], n_rows, at.packed, dst, at.scratch)
+            };
+            match &self.gated {
+                None => product(weights, &dst[..s.n_cols]),
+                Some(g) => {
+                    product(weights, &pointers(&mut up)[..s.n_cols]);
+                    product(weights.offset(g.gate), &pointers(&mut gate)[..s.n_cols]);
+                    for c in 0..s.n_cols {
+                        let (up, gate) = (up[c].as_mut_ptr(), gate[c].as_mut_ptr());
+                        self.combine(g, s.matrix, row, n_rows, gate, up, dst[c]);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Panels times blocks of columns.
+    ///
+    /// # Safety
+    /// The columns are packed, `panels` has room for the unit's rows.
+    unsafe fn panel_unit(&self, at: &Place, unit: usize) {
+        let (s, core) = (at.seg, &self.core);
+        let by_rows = self.n_rows.div_ceil(s.rows_per_unit);
+        let row = unit % by_rows * s.rows_per_unit;
+        let n_rows = s.rows_per_unit.min(self.n_rows - row);
+        let first = unit / by_rows * s.blocks_per_unit;
+        let last = (first + s.blocks_per_unit).min(s.n_cols.div_ceil(core.cols));
+        let panel_bytes = core.panel_bytes();
+        let gates = at
+            .panels
+            .wrapping_add(n_rows.div_ceil(core.lanes) * panel_bytes);
+        let mut up = [[0f32; MAX_ROWS]; MAX_COLS];
+        let mut gate = [[0f32; MAX_ROWS]; MAX_COLS];
+        // SAFETY: rows, columns and results are inside their tensors; the buffers have room for a panel times a block.
+        unsafe {
+            let weights = self.matrix(s.matrix).add(row * self.stride[0]);
+            for r in (0..n_rows).step_by(core.lanes) {
+                let offset = r / core.lanes * panel_bytes;
+                let n = core.lanes.min(n_rows - r);
+                let rows = weights.add(r * self.stride[0]);
+                core.unpack(rows, self.stride[0], n, at.panels.add(offset), at.scratch);
+                if let Some(g) = &self.gated {
+                    let rows = rows.offset(g.gate);
+                    core.unpack(rows, self.stride[0], n, gates.add(offset), at.scratch);
+                }
+            }
+            for b in first..last {
+                let block = at.packed.add(b * core.block_bytes());
+                let n_cols = core.cols.min(s.n_cols - b * core.cols);
+                let mut dst = [std::ptr::null_mut(); MAX_COLS];
+                for (c, d) in dst[..n_cols].iter_mut().enumerate() {
+                    *d = self.column(s, at.list, b * core.cols + c).1.add(row);
+                }
+                for r in (0..n_rows).step_by(core.lanes) {
+                    let n = core.lanes.min(n_rows - r);
+                    let offset = r / core.lanes * panel_bytes;
+                    let panel = at.panels.add(offset);
+                    let dst = dst.map(|d| d.wrapping_add(r));
+                    match &self.gated {
+                        None => core.gemm(panel, block, n, &dst[..n_cols]),
+                        Some(g) => {
+                            core.gemm(panel, block, n, &pointers(&mut up)[..n_cols]);
+                            let panel = gates.add(offset);
+                            core.gemm(panel, block, n, &pointers(&mut gate)[..n_cols]);
+                            for c in 0..n_cols {
+                                let (up, gate) = (up[c].as_mut_ptr(), gate[c].as_mut_ptr());
+                                self.combine(g, s.matrix, row + r, n, gate, up, dst[c]);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// The first row of a matrix of weights.
+    fn matrix(&self, i: usize) -> *const u8 {
+        let (m2, m3) = (i % self.matrices[0], i / self.matrices[0]);
+        self.weights
+            .wrapping_add(m2 * self.stride[1] + m3 * self.stride[2])
+    }
+
+    /// `dst = act(gate + bias) * (up + bias)` for `n` rows from `row` on.
+    ///
+    /// # Safety
+    /// The pointers are to `n` values.
+    unsafe fn combine(
+        &self,
+        g: &Gated,
+        expert: usize,
+        row: usize,
+        n: usize,
+        gate: *mut f32,
+        up: *mut f32,
+        dst: *mut f32,
+    ) {
+        let gates = Gates::at(self.level);
+        for ((bias, stride), x) in g.bias.into_iter().zip([up, gate]) {
+            if !bias.is_null() {
+                // SAFETY: there is a bias for every row of every expert.
+                unsafe { gates.add(n, x, bias.add(expert * stride).cast::<f32>().add(row)) };
+            }
+        }
+        // SAFETY: the caller's promise.
+        unsafe { gates.run(g.op, g.limit, n, gate, up, dst) };
+    }
+}
+
+/// Where a unit finds its segment and memory.
+struct Place<'a> {
+    seg: &'a Segment,
+    list: *const u32,
+    /// The segment's packed columns.
+    packed: *const u8,
+    panels: *mut u8,
+    scratch: *mut u8,
+}
+
+impl Segment {
+    fn new(matrix: usize, first: usize, n_cols: usize) -> Segment {
+        Segment {
+            matrix,
+            first,
+            n_cols,
+            offset: 0,
+            unit: 0,
+            rows_per_unit: 1,
+            blocks_per_unit: 0,
+        }
+    }
+}
+
+/// A pointer to each row of a buffer.
+fn pointers<const N: usize, const C: usize>(rows: &mut [[f32; N]; C]) -> [*mut f32; C] {
+    rows.each_mut().map(|r| r.as_mut_ptr())
+}

@@ -1,0 +1,270 @@
+//! Types with blocks of 256 values and integer sub-scales: q2_K to q6_K, iq4_xs.
+
+use super::legacy::IQ4_VALUES;
+use super::weights::{Pattern, Scales, Weights, f16_at, repeat8};
+use crate::cpu::simd::Simd;
+use crate::quant::Type;
+
+/// Bytes shifted right by `FIRST + STEP i` bits, where `i` counts groups of 32 values: a vector of two halves has two of them.
+/// The caller masks what it wants of each byte; `i` is taken modulo `MODULO`.
+///
+/// # Safety
+/// `p` points to 32 readable bytes.
+#[inline(always)]
+unsafe fn bits_of<S: Simd, const STEP: i32, const MODULO: usize>(
+    s: S,
+    p: *const u8,
+    i: usize,
+) -> S::I {
+    static ONE: Pattern<i32, 16> = Pattern([0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1]);
+    let first = STEP * ((S::HALVES * i) % MODULO) as i32;
+    let counts = s.add_i32(s.splat_i32(first), s.mul_i32(s.splat_i32(STEP), ONE.get(s)));
+    // SAFETY: the caller's promise.
+    s.shrv_i32(unsafe { s.load_halves(p, p) }, counts)
+}
+
+/// The eight 6-bit scales and mins of q4_K and q5_K, as vectors (lanes 0 to 7) of floats.
+///
+/// # Safety
+/// `block` points to a block, which begins with d, dmin and twelve bytes of scales.
+#[inline(always)]
+unsafe fn scales_6bit<S: Simd>(s: S, block: *const u8) -> Scales<S> {
+    // SAFETY: the caller's promise.
+    let (d, m, [a, b, c]) = unsafe {
+        (
+            f16_at(block),
+            f16_at(block.add(2)),
+            block.add(4).cast::<[u32; 3]>().read_unaligned(),
+        )
+    };
+    const LOW6: u32 = 0x3f3f_3f3f;
+    const LOW4: u32 = 0x0f0f_0f0f;
+    const LOW2: u32 = 0x0303_0303;
+    let scale = [a & LOW6, (c & LOW4) | (((a >> 6) & LOW2) << 4)];
+    let min = [b & LOW6, ((c >> 4) & LOW4) | (((b >> 6) & LOW2) << 4)];
+    let h = s.half();
+    // SAFETY: both arrays have eight bytes.
+    let (scale, min) = unsafe {
+        (
+            h.to_f32(h.load_u8(scale.as_ptr().cast())),
+            h.to_f32(h.load_u8(min.as_ptr().cast())),
+        )
+    };
+    Scales::eight_with_min(
+        s,
+        s.widen(h.mul(h.splat(d), scale)),
+        s.widen(h.mul(h.splat(-m), min)),
+    )
+}
+
+pub struct Q2K;
+impl Weights for Q2K {
+    const TYPE: Type = Type::Q2_k;
+    const BLOCK: usize = 256;
+    const BYTES: usize = 84;
+    const GROUP: usize = 16;
+    const MIN: bool = true;
+
+    #[inline(always)]
+    unsafe fn codes<S: Simd>(s: S, chunk: *const u8, i: usize) -> S::I {
+        let half = S::HALVES * i / 4;
+        // SAFETY: the caller's promise; the codes are bytes 16 to 80.
+        let bits = unsafe { bits_of::<S, 2, 4>(s, chunk.add(16 + 32 * half), i) };
+        s.and(bits, s.splat_i8(3))
+    }
+    #[inline(always)]
+    unsafe fn scales<S: Simd>(s: S, _row: *const u8, chunk: *const u8) -> Scales<S> {
+        // SAFETY: the caller's promise.
+        let (both, d, m) = unsafe {
+            (
+                chunk.cast::<u128>().read_unaligned(),
+                f16_at(chunk.add(80)),
+                f16_at(chunk.add(82)),
+            )
+        };
+        const LOW4: u128 = u128::from_ne_bytes([15; 16]);
+        let scale = (both & LOW4).to_ne_bytes().map(|x| x as i8);
+        let min = ((both >> 4) & LOW4).to_ne_bytes().map(|x| x as i8);
+        Scales::sixteen_with_min(s, d, &scale, -m, &min)
+    }
+}
+
+pub struct Q3K;
+impl Weights for Q3K {
+    const TYPE: Type = Type::Q3_k;
+    const BLOCK: usize = 256;
+    const BYTES: usize = 110;
+    const GROUP: usize = 16;
+    const OFFSET: i32 = 4;
+
+    #[inline(always)]
+    unsafe fn codes<S: Simd>(s: S, chunk: *const u8, i: usize) -> S::I {
+        let half = S::HALVES * i / 4;
+        // SAFETY: the caller's promise; high bits are bytes 0 to 32, low ones 32 to 96.
+        let (low, high) = unsafe {
+            (
+                bits_of::<S, 2, 4>(s, chunk.add(32 + 32 * half), i),
+                bits_of::<S, 1, 8>(s, chunk, i),
+            )
+        };
+        let high = s.shl_i16::<2>(s.and(high, s.splat_i8(1)));
+        s.or(s.and(low, s.splat_i8(3)), high)
+    }
+    #[inline(always)]
+    unsafe fn scales<S: Simd>(s: S, _row: *const u8, chunk: *const u8) -> Scales<S> {
+        // SAFETY: the caller's promise.
+        let ([a, b, c], d) = unsafe {
+            (
+                chunk.add(96).cast::<[u32; 3]>().read_unaligned(),
+                f16_at(chunk.add(108)),
+            )
+        };
+        const LOW4: u32 = 0x0f0f_0f0f;
+        const LOW2: u32 = 0x0303_0303;
+        let words = [
+            (a & LOW4) | ((c & LOW2) << 4),
+            (b & LOW4) | (((c >> 2) & LOW2) << 4),
+            ((a >> 4) & LOW4) | (((c >> 4) & LOW2) << 4),
+            ((b >> 4) & LOW4) | (((c >> 6) & LOW2) << 4),
+        ];
+        // 6-bit values minus 32: no byte borrows from another once its top bit is set for the subtraction.
+        let scale: [[i8; 4]; 4] = words.map(|w| {
+            (((w | 0x8080_8080) - 0x2020_2020) ^ 0x8080_8080)
+                .to_ne_bytes()
+                .map(|x| x as i8)
+        });
+        Scales::sixteen(s, d, scale.as_flattened().try_into().unwrap_or(&[0; 16]))
+    }
+}
+
+pub struct Q4K;
+impl Weights for Q4K {
+    const TYPE: Type = Type::Q4_k;
+    const BLOCK: usize = 256;
+    const BYTES: usize = 144;
+    const GROUP: usize = 32;
+    const MIN: bool = true;
+
+    #[inline(always)]
+    unsafe fn codes<S: Simd>(s: S, chunk: *const u8, i: usize) -> S::I {
+        let pair = S::HALVES * i / 2;
+        // SAFETY: the caller's promise; the codes are bytes 16 to 144.
+        let bits = unsafe { bits_of::<S, 4, 2>(s, chunk.add(16 + 32 * pair), i) };
+        s.and(bits, s.splat_i8(15))
+    }
+    #[inline(always)]
+    unsafe fn scales<S: Simd>(s: S, _row: *const u8, chunk: *const u8) -> Scales<S> {
+        // SAFETY: the caller's promise.
+        unsafe { scales_6bit(s, chunk) }
+    }
+}
+
+pub struct Q5K;
+impl Weights for Q5K {
+    const TYPE: Type = Type::Q5_k;
+    const BLOCK: usize = 256;
+    const BYTES: usize = 176;
+    const GROUP: usize = 32;
+    const MIN: bool = true;
+
+    #[inline(always)]
+    unsafe fn codes<S: Simd>(s: S, chunk: *const u8, i: usize) -> S::I {
+        let pair = S::HALVES * i / 2;
+        // SAFETY: the caller's promise; high bits are bytes 16 to 48, low ones 48 to 176.
+        let (low, high) = unsafe {
+            (
+                bits_of::<S, 4, 2>(s, chunk.add(48 + 32 * pair), i),
+                bits_of::<S, 1, 8>(s, chunk.add(16), i),
+            )
+        };
+        let high = s.shl_i16::<4>(s.and(high, s.splat_i8(1)));
+        s.or(s.and(low, s.splat_i8(15)), high)
+    }
+    #[inline(always)]
+    unsafe fn scales<S: Simd>(s: S, _row: *const u8, chunk: *const u8) -> Scales<S> {
+        // SAFETY: the caller's promise.
+        unsafe { scales_6bit(s, chunk) }
+    }
+}
+
+pub struct Q6K;
+impl Weights for Q6K {
+    const TYPE: Type = Type::Q6_k;
+    const BLOCK: usize = 256;
+    const BYTES: usize = 210;
+    const GROUP: usize = 16;
+    const OFFSET: i32 = 32;
+
+    #[inline(always)]
+    unsafe fn codes<S: Simd>(s: S, chunk: *const u8, i: usize) -> S::I {
+        // In each half of the block, 64 bytes of nibbles hold values 0 to 63 (low) and 64 to 127 (high), and 32 bytes hold two
+        // more bits of values l, l + 32, l + 64, l + 96.
+        let first = S::HALVES * i;
+        let half = first / 4;
+        // SAFETY: the caller's promise; nibbles are bytes 0 to 128, high bits 128 to 192.
+        let (low, high) = unsafe {
+            let p = chunk.add(64 * half + 32 * (first % 2));
+            (
+                s.load_int(p),
+                bits_of::<S, 2, 4>(s, chunk.add(128 + 32 * half), i),
+            )
+        };
+        let low = if first % 4 < 2 {
+            low
+        } else {
+            s.shr_i16::<4>(low)
+        };
+        let high = s.shl_i16::<4>(s.and(high, s.splat_i8(3)));
+        s.or(s.and(low, s.splat_i8(15)), high)
+    }
+    #[inline(always)]
+    unsafe fn scales<S: Simd>(s: S, _row: *const u8, chunk: *const u8) -> Scales<S> {
+        // SAFETY: the caller's promise.
+        let (scale, d) = unsafe { (&*chunk.add(192).cast::<[i8; 16]>(), f16_at(chunk.add(208))) };
+        Scales::sixteen(s, d, scale)
+    }
+}
+
+pub struct Iq4Xs;
+impl Weights for Iq4Xs {
+    const TYPE: Type = Type::Iq4_xs;
+    const BLOCK: usize = 256;
+    const BYTES: usize = 136;
+    const GROUP: usize = 32;
+    const SIGNED: bool = true;
+
+    #[inline(always)]
+    unsafe fn codes<S: Simd>(s: S, chunk: *const u8, i: usize) -> S::I {
+        static SHIFT: Pattern<i32, 16> = repeat8([0, 0, 0, 0, 4, 4, 4, 4]);
+        // SAFETY: the caller's promise; the codes are bytes 8 to 136, 16 per group.
+        let bytes = unsafe {
+            let p = chunk.add(8 + 16 * S::HALVES * i);
+            let q = p.wrapping_add(16);
+            s.load_lanes([p, p, q, q])
+        };
+        let idx = s.and(s.shrv_i32(bytes, SHIFT.get(s)), s.splat_i8(15));
+        s.lookup16(IQ4_VALUES.get(s), idx)
+    }
+    #[inline(always)]
+    unsafe fn scales<S: Simd>(s: S, _row: *const u8, chunk: *const u8) -> Scales<S> {
+        // SAFETY: the caller's promise.
+        let (d, high, low) = unsafe {
+            (
+                f16_at(chunk),
+                chunk.add(2).cast::<u16>().read_unaligned(),
+                chunk.add(4).cast::<u32>().read_unaligned(),
+            )
+        };
+        let h = s.half();
+        static BY4: Pattern<i32, 16> = repeat8([0, 4, 8, 12, 16, 20, 24, 28]);
+        static BY2: Pattern<i32, 16> = repeat8([0, 2, 4, 6, 8, 10, 12, 14]);
+        let low = h.and(
+            h.shrv_i32(h.splat_i32(low as i32), BY4.get(h)),
+            h.splat_i32(15),
+        );
+        let high = h.shrv_i32(h.splat_i32(i32::from(high)), BY2.get(h));
+        let high = h.shl_i32::<4>(h.and(high, h.splat_i32(3)));
+        let scale = h.sub_i32(h.or(low, high), h.splat_i32(32));
+        Scales::eight(s, s.widen(h.mul(h.splat(d), h.to_f32(scale))))
+    }
+}

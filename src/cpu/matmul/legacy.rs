@@ -1,0 +1,226 @@
+//! Types with blocks of 32 values and f16 scales: q4_0, q4_1, q5_0, q5_1, q6_0, q8_0, iq4_nl. Layouts: `quant::legacy`.
+
+use super::weights::{Pattern, Scales, Weights, repeat8, repeat16};
+use crate::cpu::simd::Simd;
+use crate::quant::Type;
+
+/// Pointers to `OFFSET` bytes into the blocks that a vector's lanes 0, 1 and 2, 3 come from.
+#[inline(always)]
+fn blocks<S: Simd, const BYTES: usize, const OFFSET: usize>(
+    chunk: *const u8,
+    i: usize,
+) -> [*const u8; 2] {
+    let first = chunk.wrapping_add(S::HALVES * i * BYTES + OFFSET);
+    [first, first.wrapping_add(BYTES)]
+}
+
+/// Nibbles of blocks: low halves of 16 bytes, then the high halves.
+///
+/// # Safety
+/// As [`Weights::codes`], with 16 bytes at `OFFSET` of each block.
+#[inline(always)]
+unsafe fn nibbles<S: Simd, const BYTES: usize, const OFFSET: usize>(
+    s: S,
+    chunk: *const u8,
+    i: usize,
+) -> S::I {
+    static SHIFT: Pattern<i32, 16> = repeat8([0, 0, 0, 0, 4, 4, 4, 4]);
+    let [p, q] = blocks::<S, BYTES, OFFSET>(chunk, i);
+    // SAFETY: the caller's promise.
+    let bytes = unsafe { s.load_lanes([p, p, q, q]) };
+    s.and(s.shrv_i32(bytes, SHIFT.get(s)), s.splat_i8(15))
+}
+
+/// The fifth bits of blocks, in place: 32 bits in value order.
+///
+/// # Safety
+/// As [`Weights::codes`], with 16 bytes of which the first four are the bits at `OFFSET` of each block.
+#[inline(always)]
+unsafe fn fifth_bits<S: Simd, const BYTES: usize, const OFFSET: usize>(
+    s: S,
+    chunk: *const u8,
+    i: usize,
+) -> S::I {
+    static FROM: Pattern<i8, 64> = Pattern({
+        let mut from = [0; 64];
+        let mut j = 0;
+        while j < 64 {
+            from[j] = (j / 8 % 4) as i8;
+            j += 1;
+        }
+        from
+    });
+    static BIT: Pattern<i8, 64> =
+        repeat16([1, 2, 4, 8, 16, 32, 64, -128, 1, 2, 4, 8, 16, 32, 64, -128]);
+    let [p, q] = blocks::<S, BYTES, OFFSET>(chunk, i);
+    // SAFETY: the caller's promise.
+    let bits = unsafe { s.load_lanes([p, p, q, q]) };
+    let bit = BIT.get(s);
+    let set = s.eq_i8(s.and(s.lookup16(bits, FROM.get(s)), bit), bit);
+    s.and(set, s.splat_i8(16))
+}
+
+pub struct Q4_0;
+impl Weights for Q4_0 {
+    const TYPE: Type = Type::Q4_0;
+    const BLOCK: usize = 32;
+    const BYTES: usize = 18;
+    const GROUP: usize = 32;
+    const OFFSET: i32 = 8;
+
+    #[inline(always)]
+    unsafe fn codes<S: Simd>(s: S, chunk: *const u8, i: usize) -> S::I {
+        // SAFETY: the caller's promise.
+        unsafe { nibbles::<S, 18, 2>(s, chunk, i) }
+    }
+    #[inline(always)]
+    unsafe fn scales<S: Simd>(s: S, _row: *const u8, chunk: *const u8) -> Scales<S> {
+        // SAFETY: the caller's promise.
+        Scales::eight(s, unsafe { s.gather_f16::<18>(chunk) })
+    }
+}
+
+pub struct Q4_1;
+impl Weights for Q4_1 {
+    const TYPE: Type = Type::Q4_1;
+    const BLOCK: usize = 32;
+    const BYTES: usize = 20;
+    const GROUP: usize = 32;
+    const MIN: bool = true;
+
+    #[inline(always)]
+    unsafe fn codes<S: Simd>(s: S, chunk: *const u8, i: usize) -> S::I {
+        // SAFETY: the caller's promise.
+        unsafe { nibbles::<S, 20, 4>(s, chunk, i) }
+    }
+    #[inline(always)]
+    unsafe fn scales<S: Simd>(s: S, _row: *const u8, chunk: *const u8) -> Scales<S> {
+        // SAFETY: the caller's promise.
+        let (d, m) = unsafe { (s.gather_f16::<20>(chunk), s.gather_f16::<20>(chunk.add(2))) };
+        Scales::eight_with_min(s, d, m)
+    }
+}
+
+pub struct Q5_0;
+impl Weights for Q5_0 {
+    const TYPE: Type = Type::Q5_0;
+    const BLOCK: usize = 32;
+    const BYTES: usize = 22;
+    const GROUP: usize = 32;
+    const OFFSET: i32 = 16;
+
+    #[inline(always)]
+    unsafe fn codes<S: Simd>(s: S, chunk: *const u8, i: usize) -> S::I {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let low = nibbles::<S, 22, 6>(s, chunk, i);
+            s.or(low, fifth_bits::<S, 22, 2>(s, chunk, i))
+        }
+    }
+    #[inline(always)]
+    unsafe fn scales<S: Simd>(s: S, _row: *const u8, chunk: *const u8) -> Scales<S> {
+        // SAFETY: the caller's promise.
+        Scales::eight(s, unsafe { s.gather_f16::<22>(chunk) })
+    }
+}
+
+pub struct Q5_1;
+impl Weights for Q5_1 {
+    const TYPE: Type = Type::Q5_1;
+    const BLOCK: usize = 32;
+    const BYTES: usize = 24;
+    const GROUP: usize = 32;
+    const MIN: bool = true;
+
+    #[inline(always)]
+    unsafe fn codes<S: Simd>(s: S, chunk: *const u8, i: usize) -> S::I {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let low = nibbles::<S, 24, 8>(s, chunk, i);
+            s.or(low, fifth_bits::<S, 24, 4>(s, chunk, i))
+        }
+    }
+    #[inline(always)]
+    unsafe fn scales<S: Simd>(s: S, _row: *const u8, chunk: *const u8) -> Scales<S> {
+        // SAFETY: the caller's promise.
+        let (d, m) = unsafe { (s.gather_f16::<24>(chunk), s.gather_f16::<24>(chunk.add(2))) };
+        Scales::eight_with_min(s, d, m)
+    }
+}
+
+pub struct Q6_0;
+impl Weights for Q6_0 {
+    const TYPE: Type = Type::Q6_0;
+    const BLOCK: usize = 32;
+    const BYTES: usize = 26;
+    const GROUP: usize = 32;
+    const OFFSET: i32 = 32;
+
+    #[inline(always)]
+    unsafe fn codes<S: Simd>(s: S, chunk: *const u8, i: usize) -> S::I {
+        // Byte j of the 8 high bytes holds the bits of values j, j + 16, j + 8, j + 24, from the lowest up.
+        static TWICE: Pattern<i8, 64> = repeat16([0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7]);
+        static SHIFT: Pattern<i32, 16> = repeat8([0, 0, 4, 4, 2, 2, 6, 6]);
+        let [p, q] = blocks::<S, 26, 2>(chunk, i);
+        // SAFETY: the caller's promise; 16 bytes from the second on are inside the block.
+        let (low, bits) = unsafe {
+            let low = nibbles::<S, 26, 10>(s, chunk, i);
+            (low, s.load_lanes([p, p, q, q]))
+        };
+        let bits = s.shrv_i32(s.lookup16(bits, TWICE.get(s)), SHIFT.get(s));
+        let high = s.shl_i16::<4>(s.and(bits, s.splat_i8(3)));
+        s.or(low, high)
+    }
+    #[inline(always)]
+    unsafe fn scales<S: Simd>(s: S, _row: *const u8, chunk: *const u8) -> Scales<S> {
+        // SAFETY: the caller's promise.
+        Scales::eight(s, unsafe { s.gather_f16::<26>(chunk) })
+    }
+}
+
+pub struct Q8_0;
+impl Weights for Q8_0 {
+    const TYPE: Type = Type::Q8_0;
+    const BLOCK: usize = 32;
+    const BYTES: usize = 34;
+    const GROUP: usize = 32;
+    const SIGNED: bool = true;
+
+    #[inline(always)]
+    unsafe fn codes<S: Simd>(s: S, chunk: *const u8, i: usize) -> S::I {
+        let [p, q] = blocks::<S, 34, 2>(chunk, i);
+        // SAFETY: the caller's promise.
+        unsafe { s.load_halves(p, q) }
+    }
+    #[inline(always)]
+    unsafe fn scales<S: Simd>(s: S, _row: *const u8, chunk: *const u8) -> Scales<S> {
+        // SAFETY: the caller's promise.
+        Scales::eight(s, unsafe { s.gather_f16::<34>(chunk) })
+    }
+}
+
+/// The values of iq4_nl's and iq4_xs's codes.
+pub static IQ4_VALUES: Pattern<i8, 64> = repeat16([
+    -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113,
+]);
+
+pub struct Iq4Nl;
+impl Weights for Iq4Nl {
+    const TYPE: Type = Type::Iq4_nl;
+    const BLOCK: usize = 32;
+    const BYTES: usize = 18;
+    const GROUP: usize = 32;
+    const SIGNED: bool = true;
+
+    #[inline(always)]
+    unsafe fn codes<S: Simd>(s: S, chunk: *const u8, i: usize) -> S::I {
+        // SAFETY: the caller's promise.
+        let idx = unsafe { nibbles::<S, 18, 2>(s, chunk, i) };
+        s.lookup16(IQ4_VALUES.get(s), idx)
+    }
+    #[inline(always)]
+    unsafe fn scales<S: Simd>(s: S, _row: *const u8, chunk: *const u8) -> Scales<S> {
+        // SAFETY: the caller's promise.
+        Scales::eight(s, unsafe { s.gather_f16::<18>(chunk) })
+    }
+}

@@ -1,0 +1,473 @@
+//! Products at every level against f64 products of the decoded weights.
+
+use std::sync::Barrier;
+use std::sync::atomic::AtomicUsize;
+
+use super::job::Job;
+use crate::cpu::simd::Level;
+use crate::cpu::task::Task;
+use crate::graph::{Context, Tensor, UnaryOp};
+use crate::quant::{TYPES, Type, TypeInfo};
+
+/// Runs a node with a team of threads.
+fn compute(node: Tensor, nth: usize, level: Level) {
+    let job = Job::new(node, nth, level).expect("supported");
+    // As strict as the executor's: aligned, and filled with what would hurt if it were used.
+    let size = job.work_size();
+    let mut work = vec![0xffu8; size + 64];
+    let work = work.as_mut_ptr().wrapping_add(63) as usize & !63;
+    let (counter, barrier) = (AtomicUsize::new(0), Barrier::new(nth));
+    let wait = || {
+        barrier.wait();
+    };
+    std::thread::scope(|scope| {
+        for ith in 0..nth {
+            let (job, counter, wait) = (&job, &counter, &wait);
+            scope.spawn(move || {
+                let task = Task {
+                    ith,
+                    nth,
+                    work: work as *mut u8,
+                    work_size: size,
+                    counter,
+                    wait,
+                };
+                // SAFETY: the tensors have data, the work buffer is as large as asked for.
+                unsafe { job.run(&task) }
+            });
+        }
+    });
+}
+
+fn levels() -> impl Iterator<Item = Level> {
+    Level::ALL.into_iter().filter(|l| l.supported())
+}
+
+/// Reproducible values, about normal.
+struct Random(u64);
+impl Random {
+    fn next(&mut self) -> f32 {
+        let mut sum = 0.0;
+        for _ in 0..4 {
+            self.0 = self
+                .0
+                .wrapping_mul(6364136223846793005)
+                .wrapping_add(1442695040888963407);
+            sum += (self.0 >> 40) as f32 / (1u64 << 24) as f32 - 0.5;
+        }
+        sum * 1.7
+    }
+    fn fill(&mut self, n: usize) -> Vec<f32> {
+        (0..n).map(|_| self.next()).collect()
+    }
+}
+
+fn n_values(t: Tensor) -> usize {
+    t.ne().iter().product::<i64>() as usize
+}
+
+/// Writes values to a contiguous tensor, encoded in its type.
+fn put(t: Tensor, values: &[f32]) {
+    let info = t.ty().info().unwrap();
+    let k = t.ne()[0] as usize;
+    let size = info.row_size(k);
+    for (i, row) in values.chunks(k).enumerate() {
+        let mut bytes = vec![0; size];
+        (info.encode.expect("encodes"))(row, None, &mut bytes);
+        // SAFETY: the context allocated the tensor's rows one after the other.
+        unsafe { std::ptr::copy(bytes.as_ptr(), t.data().cast::<u8>().add(i * size), size) };
+    }
+}
+
+/// Reads a contiguous tensor.
+fn get(t: Tensor) -> Vec<f32> {
+    let info = t.ty().info().unwrap();
+    let k = t.ne()[0] as usize;
+    let size = info.row_size(k);
+    let mut out = vec![0.0; n_values(t)];
+    for (i, row) in out.chunks_mut(k).enumerate() {
+        // SAFETY: as in `put`.
+        let bytes =
+            unsafe { std::slice::from_raw_parts(t.data().cast::<u8>().add(i * size), size) };
+        (info.decode)(bytes, row);
+    }
+    out
+}
+
+/// The activations as the product sees them: rounded to 8 bits per 32 values if the weights are quantized and have a kernel.
+fn rounded(x: &[f32], quantized: bool) -> Vec<f64> {
+    if !quantized {
+        return x.iter().map(|&x| f64::from(x)).collect();
+    }
+    let mut out = Vec::new();
+    for block in x.chunks(32) {
+        let top = block.iter().fold(0.0f32, |m, x| m.max(x.abs()));
+        let inverse = if top > 0.0 { 127.0 / top } else { 0.0 };
+        let scale = f64::from(top / 127.0);
+        out.extend(
+            block
+                .iter()
+                .map(|x| f64::from((x * inverse).round_ties_even()) * scale),
+        );
+    }
+    out
+}
+
+/// Exact dot product, and the sum of the products' sizes.
+fn dot(w: &[f32], x: &[f64]) -> (f64, f64) {
+    let products = w.iter().zip(x).map(|(&w, &x)| f64::from(w) * x);
+    products.fold((0.0, 0.0), |(sum, size), p| (sum + p, size + p.abs()))
+}
+
+/// Types that matmul takes: quantized ones and floats.
+fn types() -> impl Iterator<Item = &'static TypeInfo> {
+    let wanted = |t: &&TypeInfo| t.quantized || matches!(t.ty, Type::F32 | Type::F16 | Type::Bf16);
+    TYPES.iter().filter(wanted).filter(|t| t.encode.is_some())
+}
+
+/// Types without a kernel of their own, whose activations are not rounded.
+fn is_decoded(ty: Type) -> bool {
+    matches!(
+        ty,
+        Type::F32 | Type::F16 | Type::Bf16 | Type::Q8_1 | Type::Q8_k
+    )
+}
+
+#[track_caller]
+fn check(what: &str, got: f32, (want, size): (f64, f64)) {
+    let error = (f64::from(got) - want).abs();
+    assert!(
+        error <= 4e-6 * size + 1e-30,
+        "{what}: {got}, not {want} (error {error:e} of {size:e})"
+    );
+}
+
+#[test]
+fn every_type_at_every_level_and_odd_shapes() {
+    let mut random = Random(1);
+    for info in types() {
+        let long = info.block.max(32);
+        for (k, n) in [
+            (long, 1),
+            (2 * long, 5),
+            (3 * long, 37),
+            (18 * 32, 16),
+            (13 * 8, 19),
+        ] {
+            if k % info.block != 0 {
+                continue;
+            }
+            let (weights, most) = (random.fill(k * n), 40);
+            let input = random.fill(k * most);
+            for m in [1usize, 2, 3, 4, 5, 8, 12, 13, 40] {
+                let ctx = Context::new(4 << 20, false).unwrap();
+                let w = ctx.new_tensor(info.ty, &[k as i64, n as i64]).unwrap();
+                let x = ctx.new_tensor(Type::F32, &[k as i64, m as i64]).unwrap();
+                put(w, &weights);
+                put(x, &input[..k * m]);
+                let y = ctx.mul_mat(w, x).unwrap();
+                let (w, x) = (get(w), rounded(&get(x), !is_decoded(info.ty)));
+                for level in levels() {
+                    compute(y, 1, level);
+                    for (i, &got) in get(y).iter().enumerate() {
+                        let (row, col) = (i % n, i / n);
+                        let want = dot(&w[row * k..][..k], &x[col * k..][..k]);
+                        let what =
+                            format!("{} {level:?} k={k} n={n} m={m} [{row},{col}]", info.name);
+                        check(&what, got, want);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn extreme_codes_do_not_saturate() {
+    // All codes and activations as large as they get, of equal signs.
+    for info in types().filter(|t| t.quantized) {
+        let k = 256;
+        let ctx = Context::new(1 << 20, false).unwrap();
+        let w = ctx.new_tensor(info.ty, &[k, 3]).unwrap();
+        let rows: Vec<f32> = (0..3 * k)
+            .map(|i| if (i / k) % 2 == 0 { -1.0 } else { 1.0 } * if i % 7 == 0 { 0.1 } else { 1.0 })
+            .collect();
+        put(w, &rows);
+        for m in [1, 13] {
+            let x = ctx.new_tensor(Type::F32, &[k, m]).unwrap();
+            put(x, &vec![-1.0; (k * m) as usize]);
+            let y = ctx.mul_mat(w, x).unwrap();
+            let (w, x) = (get(w), rounded(&get(x), !is_decoded(info.ty)));
+            for level in levels() {
+                compute(y, 1, level);
+                for (i, &got) in get(y).iter().enumerate() {
+                    let want = dot(&w[i % 3 * k as usize..][..k as usize], &x[..k as usize]);
+                    check(&format!("{} {level:?} m={m} [{i}]", info.name), got, want);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn threads_do_not_change_a_bit() {
+    let mut random = Random(2);
+    for ty in [Type::Q4_0, Type::Q6_k, Type::F16, Type::Q8_1] {
+        for m in [1, 3, 150] {
+            let ctx = Context::new(8 << 20, false).unwrap();
+            let w = ctx.new_tensor(ty, &[512, 203]).unwrap();
+            let x = ctx.new_tensor(Type::F32, &[512, m]).unwrap();
+            put(w, &random.fill(n_values(w)));
+            put(x, &random.fill(n_values(x)));
+            let y = ctx.mul_mat(w, x).unwrap();
+            for level in levels() {
+                compute(y, 1, level);
+                let want = get(y);
+                for nth in [2, 3, 8] {
+                    put(y, &vec![0.0; want.len()]);
+                    compute(y, nth, level);
+                    assert!(get(y) == want, "{ty:?} m={m} {level:?} {nth} threads");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn matrices_are_repeated_and_strided() {
+    let mut random = Random(3);
+    for ty in [Type::F16, Type::F32, Type::Q8_0] {
+        // Four heads of 64 values share a row, as in a KV cache; twelve heads of queries, three for each.
+        let (head, n_kv, heads, group, tokens, seqs) = (64, 21, 4, 3, 7, 2);
+        let ctx = Context::new(8 << 20, false).unwrap();
+        let cache = ctx.new_tensor(ty, &[head * heads, n_kv, seqs]).unwrap();
+        put(cache, &random.fill(n_values(cache)));
+        let info = ty.info().unwrap();
+        let row = info.row_size((head * heads) as usize);
+        let ne = [head, n_kv, heads, seqs];
+        let nb = [row, info.row_size(head as usize), row * n_kv as usize];
+        let k = ctx.view(cache, &ne, &nb, 0).unwrap();
+        for tokens in [1, tokens] {
+            // Queries as permuted views of [head, heads, tokens, seqs].
+            let q = ctx
+                .new_tensor(Type::F32, &[head, heads * group, tokens, seqs])
+                .unwrap();
+            put(q, &random.fill(n_values(q)));
+            let q_view = ctx.permute(q, [0, 2, 1, 3]).unwrap();
+            let y = ctx.mul_mat(k, q_view).unwrap();
+            let (kv, qv) = (get(cache), rounded(&get(q), ty == Type::Q8_0));
+            let head = head as usize;
+            for level in levels() {
+                compute(y, 2, level);
+                for (i, &got) in get(y).iter().enumerate() {
+                    let (row, i) = (i % n_kv as usize, i / n_kv as usize);
+                    let (token, i) = (i % tokens as usize, i / tokens as usize);
+                    let n_heads = (heads * group) as usize;
+                    let (h, seq) = (i % n_heads, i / n_heads);
+                    let w =
+                        ((seq * n_kv as usize + row) * heads as usize + h / group as usize) * head;
+                    let x = ((seq * tokens as usize + token) * n_heads + h) * head;
+                    let want = dot(&kv[w..][..head], &qv[x..][..head]);
+                    check(
+                        &format!("{ty:?} {level:?} {row} {token} {h} {seq}"),
+                        got,
+                        want,
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn f16_activations() {
+    let mut random = Random(4);
+    for m in [1, 9] {
+        let ctx = Context::new(1 << 20, false).unwrap();
+        let w = ctx.new_tensor(Type::F16, &[45, 6]).unwrap();
+        let x = ctx.new_tensor(Type::F16, &[45, m]).unwrap();
+        put(w, &random.fill(n_values(w)));
+        put(x, &random.fill(n_values(x)));
+        let y = ctx.mul_mat(w, x).unwrap();
+        let (w, x) = (get(w), rounded(&get(x), false));
+        for level in levels() {
+            compute(y, 1, level);
+            for (i, &got) in get(y).iter().enumerate() {
+                check(
+                    &format!("{level:?} {i}"),
+                    got,
+                    dot(&w[i % 6 * 45..][..45], &x[i / 6 * 45..][..45]),
+                );
+            }
+        }
+    }
+}
+
+/// The gate function in f64.
+fn act(op: UnaryOp, gate: f64, up: f64) -> f64 {
+    match op {
+        UnaryOp::Relu => gate.max(0.0) * up,
+        UnaryOp::Gelu => {
+            let u = (2.0 / std::f64::consts::PI).sqrt() * (gate + 0.044715 * gate.powi(3));
+            0.5 * gate * (1.0 + u.tanh()) * up
+        }
+        UnaryOp::Swiglu_oai => {
+            let x = gate.min(7.0);
+            x / (1.0 + (-1.702 * x).exp()) * (1.0 + up.clamp(-7.0, 7.0))
+        }
+        _ => gate / (1.0 + (-gate).exp()) * up,
+    }
+}
+
+#[test]
+fn gates_are_fused() {
+    let mut random = Random(5);
+    let ops = [
+        UnaryOp::Silu,
+        UnaryOp::Gelu,
+        UnaryOp::Relu,
+        UnaryOp::Swiglu_oai,
+    ];
+    for (ty, op) in [Type::Q4_0, Type::Q5_k, Type::Q8_0, Type::Iq4_xs]
+        .into_iter()
+        .zip(ops)
+    {
+        for m in [1, 2, 30] {
+            let (k, n) = (256, 75);
+            let ctx = Context::new(4 << 20, false).unwrap();
+            let up = ctx.new_tensor(ty, &[k, n]).unwrap();
+            let gate = ctx.new_tensor(ty, &[k, n]).unwrap();
+            let x = ctx.new_tensor(Type::F32, &[k, m]).unwrap();
+            for t in [up, gate] {
+                put(
+                    t,
+                    &random
+                        .fill(n_values(t))
+                        .iter()
+                        .map(|x| x / 16.0)
+                        .collect::<Vec<_>>(),
+                );
+            }
+            put(x, &random.fill(n_values(x)));
+            let y = ctx.fused_up_gate(up, gate, x, op).unwrap();
+            let (up, gate, x) = (get(up), get(gate), rounded(&get(x), true));
+            let (k, n) = (k as usize, n as usize);
+            for level in levels() {
+                compute(y, 2, level);
+                for (i, &got) in get(y).iter().enumerate() {
+                    let (row, col) = (i % n, i / n);
+                    let x = &x[col * k..][..k];
+                    let (u, su) = dot(&up[row * k..][..k], x);
+                    let (g, sg) = dot(&gate[row * k..][..k], x);
+                    let size = (1.0 + su) * (1.0 + sg);
+                    check(
+                        &format!("{ty:?} {op:?} {level:?} {row} {col}"),
+                        got,
+                        (act(op, g, u), size),
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn experts_are_chosen_by_token() {
+    let mut random = Random(6);
+    let (k, n, n_expert, used) = (256usize, 40usize, 5, 2usize);
+    for (ty, per_choice, tokens) in [
+        (Type::Q4_k, false, 1usize),
+        (Type::Q4_k, true, 1),
+        (Type::Q8_0, true, 3),
+        (Type::Q4_1, false, 50),
+        (Type::F32, true, 20),
+    ] {
+        let ctx = Context::new(8 << 20, false).unwrap();
+        let w = ctx.new_tensor(ty, &[k as i64, n as i64, n_expert]).unwrap();
+        let n1 = if per_choice { used } else { 1 };
+        let x = ctx
+            .new_tensor(Type::F32, &[k as i64, n1 as i64, tokens as i64])
+            .unwrap();
+        let ids = ctx
+            .new_tensor(Type::I32, &[used as i64, tokens as i64])
+            .unwrap();
+        put(w, &random.fill(n_values(w)));
+        put(x, &random.fill(n_values(x)));
+        // Expert 3 is never used, most tokens have expert 0, and some choices name none.
+        let id = |pair: usize| match pair % 7 {
+            0 | 3 => 0,
+            1 => 4,
+            2 | 5 => 1 + (pair / 7 % 2) as i32,
+            4 => -1,
+            _ => 99,
+        };
+        let chosen: Vec<i32> = (0..used * tokens).map(id).collect();
+        // SAFETY: the tensor has as many values.
+        unsafe { std::ptr::copy(chosen.as_ptr(), ids.data().cast(), chosen.len()) };
+        let plain = ctx.mul_mat_id(w, x, ids).unwrap();
+        let bias = ctx.new_tensor(Type::F32, &[n as i64, n_expert]).unwrap();
+        put(bias, &random.fill(n_values(bias)));
+        let halves = ctx
+            .moe_up_gate(w, None, x, ids, Some(bias), None, UnaryOp::Silu)
+            .unwrap();
+        let (w, x) = (get(w), rounded(&get(x), !is_decoded(ty)));
+        let bias = get(bias);
+        for level in levels() {
+            for nth in [1, 3] {
+                for y in [plain, halves] {
+                    put(y, &vec![7.0; n_values(y)]);
+                    compute(y, nth, level);
+                }
+                let (plain, halves) = (get(plain), get(halves));
+                for (pair, &id) in chosen.iter().enumerate() {
+                    let (choice, token) = (pair % used, pair / used);
+                    let x = &x[(token * n1 + choice % n1) * k..][..k];
+                    let what = format!("{ty:?} {level:?} {nth} threads, pair {pair}");
+                    if !(0..n_expert as i32).contains(&id) {
+                        assert!(plain[pair * n..][..n].iter().all(|&y| y == 0.0), "{what}");
+                        assert!(
+                            halves[pair * n / 2..][..n / 2].iter().all(|&y| y == 0.0),
+                            "{what}"
+                        );
+                        continue;
+                    }
+                    let row = |r: usize| dot(&w[(id as usize * n + r) * k..][..k], x);
+                    for r in 0..n {
+                        check(&what, plain[pair * n + r], row(r));
+                    }
+                    for r in 0..n / 2 {
+                        let bias = |r: usize| f64::from(bias[id as usize * n + r]);
+                        let ((g, sg), (u, su)) = (row(r), row(r + n / 2));
+                        let want = act(UnaryOp::Silu, g + bias(r), u + bias(r + n / 2));
+                        check(
+                            &what,
+                            halves[pair * n / 2 + r],
+                            (want, (1.0 + sg) * (1.0 + su)),
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_not_supported() {
+    let ctx = Context::new(1 << 20, false).unwrap();
+    let x = ctx.new_tensor(Type::F32, &[64, 3]).unwrap();
+    for ty in [Type::I32, Type::F64, Type::I8] {
+        let w = ctx.new_tensor(ty, &[64, 2]).unwrap();
+        let y = ctx.mul_mat(w, x).unwrap();
+        assert!(!super::supports(y), "{ty:?}");
+        assert_eq!(super::work_size(y, 4), 0);
+    }
+    let (w, half) = (
+        ctx.new_tensor(Type::Q4_0, &[64, 2]).unwrap(),
+        ctx.new_tensor(Type::F16, &[64, 3]).unwrap(),
+    );
+    assert!(super::supports(ctx.mul_mat(w, x).unwrap()));
+    assert!(!super::supports(ctx.mul_mat(w, half).unwrap()));
+    assert!(!super::supports(
+        ctx.fused_up_gate(w, w, x, UnaryOp::Tanh).unwrap()
+    ));
+}

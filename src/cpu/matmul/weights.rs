@@ -1,0 +1,138 @@
+//! How the weights of a tensor type become 8-bit codes and scales. A type's implementation of [`Weights`] is all that
+//! matmul needs of it; the implementations are in `legacy` and `kquants`.
+
+use crate::cpu::simd::Simd;
+use crate::quant::Type;
+
+/// Values per chunk: what is decoded together. A row whose blocks are smaller may end in a part of a chunk.
+pub const CHUNK: usize = 256;
+
+/// A quantized type as 8-bit codes: value = scale · (code - offset) + min, with a scale (and min) per group.
+pub trait Weights: 'static {
+    const TYPE: Type;
+    /// Values per block of the type: 32, 64, 128 or 256.
+    const BLOCK: usize;
+    /// Bytes per block.
+    const BYTES: usize;
+    /// Bytes in front of a row.
+    const META: usize = 0;
+    /// Values per scale: 16 or 32.
+    const GROUP: usize;
+    /// Codes are signed bytes, otherwise they are 0..=127.
+    const SIGNED: bool = false;
+    /// Subtracted from every code; 0 for signed ones.
+    const OFFSET: i32 = 0;
+    /// Groups have mins.
+    const MIN: bool = false;
+
+    /// Codes `4 N i` and following of the chunk, in order.
+    ///
+    /// # Safety
+    /// `chunk` points to the blocks of a whole chunk; `4 N (i + 1) <= CHUNK`.
+    unsafe fn codes<S: Simd>(s: S, chunk: *const u8, i: usize) -> S::I;
+
+    /// The scales (and mins) of the chunk's groups.
+    ///
+    /// # Safety
+    /// `row` points to a row's first byte, `chunk` to the blocks of a whole chunk.
+    unsafe fn scales<S: Simd>(s: S, row: *const u8, chunk: *const u8) -> Scales<S>;
+}
+
+/// Scales and mins of the 8 or 16 groups of a chunk, in one vector or two.
+#[derive(Clone, Copy)]
+pub struct Scales<S: Simd> {
+    pub scale: [S::F; 2],
+    pub min: [S::F; 2],
+}
+
+impl<S: Simd> Scales<S> {
+    /// Eight scales, in the first lanes of the vector.
+    #[inline(always)]
+    pub fn eight(s: S, scale: S::F) -> Self {
+        Scales {
+            scale: [scale, s.zero()],
+            min: [s.zero(); 2],
+        }
+    }
+
+    /// Eight scales and mins.
+    #[inline(always)]
+    pub fn eight_with_min(s: S, scale: S::F, min: S::F) -> Self {
+        Scales {
+            scale: [scale, s.zero()],
+            min: [min, s.zero()],
+        }
+    }
+
+    /// Sixteen scales, `d` times integers.
+    #[inline(always)]
+    pub fn sixteen(s: S, d: f32, scale: &[i8; 16]) -> Self {
+        Scales {
+            scale: scaled(s, d, scale),
+            min: [s.zero(); 2],
+        }
+    }
+
+    /// Sixteen scales and mins, `d` and `m` times integers.
+    #[inline(always)]
+    pub fn sixteen_with_min(s: S, d: f32, scale: &[i8; 16], m: f32, min: &[i8; 16]) -> Self {
+        Scales {
+            scale: scaled(s, d, scale),
+            min: scaled(s, m, min),
+        }
+    }
+}
+
+#[inline(always)]
+fn scaled<S: Simd>(s: S, d: f32, x: &[i8; 16]) -> [S::F; 2] {
+    let d = s.splat(d);
+    // SAFETY: N is 8 or 16; the second vector is at most the array's second half.
+    let parts = unsafe { [s.load_i8(x.as_ptr()), s.load_i8(x.as_ptr().add(16 - S::N))] };
+    [s.mul(d, s.to_f32(parts[0])), s.mul(d, s.to_f32(parts[1]))]
+}
+
+/// Reads an f16 at any address.
+///
+/// # Safety
+/// `p` points to two readable bytes.
+#[inline(always)]
+pub unsafe fn f16_at(p: *const u8) -> f32 {
+    // SAFETY: the caller's promise.
+    unsafe { p.cast::<half::f16>().read_unaligned() }.to_f32()
+}
+
+/// 64 bytes that a vector is loaded from.
+#[repr(align(64))]
+pub struct Pattern<T, const N: usize>(pub [T; N]);
+
+impl<T, const N: usize> Pattern<T, N> {
+    /// The first bytes as a vector.
+    #[inline(always)]
+    pub fn get<S: Simd>(&'static self, s: S) -> S::I {
+        const { assert!(size_of::<T>() * N == 64) };
+        // SAFETY: the pattern has 64 bytes, no vector more.
+        unsafe { s.load_int(self.0.as_ptr().cast()) }
+    }
+}
+
+/// A pattern of 16 bytes, repeated.
+pub const fn repeat16(x: [i8; 16]) -> Pattern<i8, 64> {
+    let mut out = [0; 64];
+    let mut i = 0;
+    while i < 64 {
+        out[i] = x[i % 16];
+        i += 1;
+    }
+    Pattern(out)
+}
+
+/// A pattern of 8 ints, repeated.
+pub const fn repeat8(x: [i32; 8]) -> Pattern<i32, 16> {
+    let mut out = [0; 16];
+    let mut i = 0;
+    while i < 16 {
+        out[i] = x[i % 8];
+        i += 1;
+    }
+    Pattern(out)
+}
