@@ -8,6 +8,7 @@ pub mod llama_context;
 pub mod llama_kv;
 pub mod llama_model;
 pub mod llama_sampling;
+pub mod llama_state;
 pub mod llama_types;
 pub mod quant;
 pub mod quantize;

@@ -54,6 +54,20 @@ impl Cache {
         })
     }
 
+    /// Keys per layer, cell by cell.
+    pub fn k(&self) -> &[Tensor] {
+        &self.k
+    }
+
+    /// Values per layer, cell by cell or transposed.
+    pub fn v(&self) -> &[Tensor] {
+        &self.v
+    }
+
+    pub fn v_trans(&self) -> bool {
+        self.v_trans
+    }
+
     /// Bytes of all keys and of all values.
     pub fn bytes(&self) -> (usize, usize) {
         let sum = |all: &[Tensor]| all.iter().map(|t| t.nbytes()).sum();

@@ -7,6 +7,7 @@ mod decode;
 mod inputs;
 mod kv;
 pub mod output;
+pub mod state;
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -40,6 +40,11 @@ impl Rows {
         (len > 0).then(|| &mut self.data[..len])
     }
 
+    /// As [`Rows::all`], to read, and empty without rows.
+    pub fn values(&self) -> &[f32] {
+        &self.data[..self.n * self.width]
+    }
+
     fn row(&mut self, i: usize) -> &mut [f32] {
         &mut self.data[i * self.width..][..self.width]
     }
@@ -106,6 +111,50 @@ impl Output {
         out.clear();
         let ids = self.ids[range].iter().enumerate();
         out.extend(ids.filter(|(_, id)| **id >= 0).map(|(i, _)| i as i32));
+    }
+
+    /// The token of each output.
+    pub fn tokens(&self) -> Vec<i32> {
+        let mut tokens = Vec::new();
+        self.tokens_in(0..self.ids.len(), &mut tokens);
+        tokens
+    }
+
+    /// Puts back saved outputs: their tokens, below `n_batch`, and the tables with their widths.
+    pub fn restore(
+        &mut self,
+        tokens: &[i32],
+        n_batch: usize,
+        (logits, n_vocab): (&[f32], usize),
+        (embd, n_embd): (&[f32], usize),
+    ) -> Result<()> {
+        let is_increasing = tokens.windows(2).all(|t| t[0] < t[1]);
+        let in_range = |&t: &i32| usize::try_from(t).is_ok_and(|t| t < n_batch);
+        ensure!(
+            is_increasing && tokens.iter().all(in_range),
+            "the outputs of the state are not those of a batch of up to {n_batch} tokens"
+        );
+        let n = tokens.len();
+        let fits =
+            |values: &[f32], width| values.is_empty() || Some(values.len()) == n.checked_mul(width);
+        ensure!(
+            fits(logits, n_vocab) && fits(embd, n_embd),
+            "the outputs of the state are not {n} rows of {n_vocab} logits or {n_embd} values"
+        );
+        let n_tokens = tokens.last().map_or(0, |&t| t as usize + 1);
+        let widths = Widths {
+            logits: (!logits.is_empty()).then_some(n_vocab),
+            embd: (!embd.is_empty()).then_some(n_embd),
+        };
+        self.begin(
+            n_tokens,
+            |i| tokens.binary_search(&(i as i32)).is_ok(),
+            widths,
+        )?;
+        for (rows, values) in [(&mut self.logits, logits), (&mut self.embd, embd)] {
+            rows.data[..values.len()].copy_from_slice(values);
+        }
+        Ok(())
     }
 
     /// Forgets the outputs of a batch that failed.
