@@ -1,6 +1,5 @@
 //! `../shared/tools/drive.py` drives either library through the unmodified PyPI binding and prints one JSON object.
 
-use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
@@ -35,17 +34,6 @@ pub fn drive_at(who: Who, model: &str, args: &[&str], level: Option<&str>) -> Va
     serde_json::from_str(json).unwrap_or_else(|e| panic!("{command:?} printed {text:?}: {e}"))
 }
 
-/// Perplexity over `chunks` chunks of 512 tokens of [`models::text`].
-pub fn perplexity(who: Who, model: &str, chunks: usize, args: &[&str]) -> f64 {
-    let text = models::text();
-    let chunks = chunks.to_string();
-    let mut all = vec!["ppl", "--text", path(&text), "--chunks", &chunks];
-    all.extend(args);
-    drive(who, model, &all)["ppl"]
-        .as_f64()
-        .expect("drive.py prints ppl")
-}
-
 /// The reference's Python with the binding pointed at one of the libraries.
 pub fn binding(who: Who) -> Command {
     let mut command = Command::new(&reference().python);
@@ -54,8 +42,4 @@ pub fn binding(who: Who) -> Command {
         Who::Reference => command.env_remove("IK_LLAMA_CPP_LIB_PATH"),
     };
     command
-}
-
-fn path(path: &Path) -> &str {
-    path.to_str().expect("paths are UTF-8")
 }

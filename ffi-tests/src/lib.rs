@@ -7,10 +7,12 @@
 //! * [`headers`]: the public headers, generated; [`cdecl`] reads them and the reference's.
 //! * [`coverage`]: which entry points are exported.
 //! * [`program`]: C and C++ programs linked with `libikrs.so`.
+//! * [`acceptance`]: what ikrs promises about real models, measured.
 //! * [`drive`]: `../shared/tools/drive.py` over either library.
 //!
 //! A test that needs the reference fails without it: nothing here skips.
 
+pub mod acceptance;
 pub mod cdecl;
 pub mod coverage;
 pub mod drive;
