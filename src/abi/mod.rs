@@ -1,6 +1,10 @@
 //! The C boundary: `repr(C)` parameter types and exported functions, one file per header.
 //! It checks pointers, converts, and calls inward; every body runs under [`guard`], so that no panic crosses it.
 
+pub mod ggml;
+pub mod ggml_graph;
+pub mod ggml_ops;
+pub mod ggml_system;
 pub mod ggml_types;
 pub mod llama;
 pub mod llama_batch;

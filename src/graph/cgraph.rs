@@ -45,6 +45,27 @@ pub struct ggml_cgraph {
     pub order: i32,
 }
 
+impl ggml_cgraph {
+    /// A graph without room for anything.
+    pub const fn empty() -> ggml_cgraph {
+        ggml_cgraph {
+            size: 0,
+            n_nodes: 0,
+            n_leafs: 0,
+            n_batch: 0,
+            nodes: ptr::null_mut(),
+            grads: ptr::null_mut(),
+            leafs: ptr::null_mut(),
+            visited_hash_set: ggml_hash_set {
+                size: 0,
+                used: ptr::null_mut(),
+                keys: ptr::null_mut(),
+            },
+            order: EvalOrder::Left_to_right as i32,
+        }
+    }
+}
+
 /// A handle to a graph in some arena: copied freely, never null. As with [`Tensor`], whoever makes one answers for the graph
 /// outliving it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -249,9 +270,7 @@ impl Graph {
         unsafe {
             let g = &*self.as_ptr();
             ggml_cgraph {
-                size: 0,
                 n_nodes: (i1 - i0) as i32,
-                n_leafs: 0,
                 n_batch: g.n_batch,
                 nodes: g.nodes.add(i0),
                 grads: if g.grads.is_null() {
@@ -259,13 +278,8 @@ impl Graph {
                 } else {
                     g.grads.add(i0)
                 },
-                leafs: ptr::null_mut(),
-                visited_hash_set: ggml_hash_set {
-                    size: 0,
-                    used: ptr::null_mut(),
-                    keys: ptr::null_mut(),
-                },
                 order: g.order,
+                ..ggml_cgraph::empty()
             }
         }
     }

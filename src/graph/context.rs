@@ -410,8 +410,13 @@ impl Context {
     }
 
     /// The first tensor with this name.
-    pub fn get_tensor(&self, name: &str) -> Option<Tensor> {
-        self.tensors().find(|t| t.has_name(name.as_bytes()))
+    pub fn get_tensor(&self, name: impl AsRef<[u8]>) -> Option<Tensor> {
+        self.tensors().find(|t| t.has_name(name.as_ref()))
+    }
+
+    /// `size` bytes of the arena for scratch memory of a computation.
+    pub fn work_buffer(&self, size: usize) -> Result<*mut u8> {
+        self.new_object(ObjectType::Work_buffer, size)
     }
 
     /// Bytes of the largest tensor.

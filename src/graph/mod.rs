@@ -4,14 +4,17 @@
 //! Builders are methods of [`Context`], one file per topic. They check shapes and types, make the node in the arena, and return
 //! it or say what does not fit.
 
+mod access;
 mod attention;
 mod cgraph;
 mod context;
 mod conv;
 mod custom;
+mod dump;
 mod elementwise;
 mod layout;
 mod matmul;
+mod names;
 mod norm;
 mod op;
 pub mod params;

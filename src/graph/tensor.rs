@@ -180,8 +180,8 @@ impl Tensor {
         String::from_utf8_lossy(self.name_bytes().as_bytes()).into_owned()
     }
     /// Sets the name, cut to 63 bytes.
-    pub fn set_name(self, name: &str) -> Tensor {
-        write_name(self, &[name.as_bytes()]);
+    pub fn set_name(self, name: impl AsRef<[u8]>) -> Tensor {
+        write_name(self, &[name.as_ref()]);
         self
     }
     /// Whether these bytes are the name.
