@@ -18,6 +18,7 @@ pub mod quant;
 pub mod quantize;
 pub mod raw;
 pub mod variadic;
+pub mod vocab;
 
 use std::borrow::Cow;
 use std::ffi::{CStr, c_char};

@@ -51,7 +51,7 @@ impl Vocab {
 
         special.detect(&texts, &mut attrs);
         let tokenizer = match pre {
-            None => Tokenizer::Spm(Spm::new(&texts, &scores, special.unk)),
+            None => Tokenizer::Spm(Box::new(Spm::new(&texts, &scores, special.unk))),
             Some(pre) => Tokenizer::Bpe(Box::new(Bpe::new(&texts, merges(metadata, pre)?, pre)?)),
         };
         let mut vocab = Vocab {

@@ -62,7 +62,7 @@ struct Flags {
 
 enum Tokenizer {
     None,
-    Spm(Spm),
+    Spm(Box<Spm>),
     Bpe(Box<Bpe>),
 }
 
