@@ -11,6 +11,7 @@ mod float;
 mod ftype;
 pub mod grid;
 mod half;
+pub mod interleave;
 pub mod kquant;
 pub mod legacy;
 pub mod nonlinear;
