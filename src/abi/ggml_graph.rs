@@ -1,9 +1,10 @@
 //! The part of `ggml.h` about graphs: building, copying, computing and printing them; and the sets of tensors they use.
 
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{c_char, c_int};
 use std::ptr::null_mut;
 
 use super::ggml::{bytes, report};
+use super::ggml_backend::UserData;
 use super::ggml_types::ggml_cplan;
 use super::guard;
 use super::raw::ggml_status;
@@ -224,18 +225,6 @@ pub unsafe extern "C" fn ggml_graph_plan(
     }
 }
 
-/// A pointer of the caller's that is handed back to the caller's function.
-struct UserData(*mut c_void);
-
-// SAFETY: the pointer is only passed on; C's contract is that the function may be called from the computing thread.
-unsafe impl Sync for UserData {}
-
-impl UserData {
-    fn get(&self) -> *mut c_void {
-        self.0
-    }
-}
-
 /// Computes a graph.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ggml_graph_compute(
@@ -252,7 +241,7 @@ pub unsafe extern "C" fn ggml_graph_compute(
             log_error!("ggml_graph_compute: the plan has no threads or no work buffer");
             return Status::Failed as ggml_status;
         }
-        let data = UserData(plan.abort_callback_data);
+        let data = UserData::new(plan.abort_callback_data);
         let callback = plan.abort_callback;
         let abort = move || {
             // SAFETY: the caller's function with the caller's data.

@@ -2,8 +2,11 @@
 //! It checks pointers, converts, and calls inward; every body runs under [`guard`], so that no panic crosses it.
 
 pub mod ggml;
+pub mod ggml_alloc;
+pub mod ggml_backend;
 pub mod ggml_graph;
 pub mod ggml_ops;
+pub mod ggml_sched;
 pub mod ggml_system;
 pub mod ggml_types;
 pub mod llama;

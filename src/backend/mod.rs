@@ -2,6 +2,7 @@
 //! splits a graph over devices. Knows tensors and graphs; what a device computes is the device's own room (`cpu`, `cuda`).
 
 mod buffer;
+mod copy;
 mod cpu;
 mod device;
 mod galloc;
@@ -16,6 +17,7 @@ pub use buffer::{
     cpu_buffer_type, ggml_backend_buffer, ggml_backend_buffer_type, host_buffer_from_ptr,
     host_buffer_over_map,
 };
+pub use copy::{GraphCopy, compare_graph_backend};
 pub use cpu::{AbortCallback, Cpu, cpu_backend};
 pub use device::{
     Backend, Device, ggml_backend, tensor_alloc, tensor_copy, tensor_get, tensor_set, view_init,
