@@ -5,13 +5,14 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::search::{self, Signed};
-use super::superblock::{self, BLOCK, nibbles, pack_nibbles, pack_pairs, pairs};
+use super::grid::Signed;
+use super::search;
+use super::superblock::{self, BLOCK, Levels, nibbles, pack_nibbles, pack_pairs, pairs};
 use super::{BlockFormat, Encode, Half, Type, blocks, blocks_mut};
 
 /// Adds bit `j / 32` of byte `j % 32` to code `j`, as bit `BIT`.
 #[inline(always)]
-fn add_high_bit<const BIT: u32>(codes: &mut [u8; BLOCK], high: &[u8; 32]) {
+pub fn add_high_bit<const BIT: u32>(codes: &mut [u8; BLOCK], high: &[u8; 32]) {
     for (run, codes) in codes.as_chunks_mut::<32>().0.iter_mut().enumerate() {
         for (q, h) in codes.iter_mut().zip(high) {
             *q |= ((h >> run) & 1) << BIT;
@@ -21,7 +22,7 @@ fn add_high_bit<const BIT: u32>(codes: &mut [u8; BLOCK], high: &[u8; 32]) {
 
 /// The inverse of [`add_high_bit`].
 #[inline(always)]
-fn pack_high_bit<const BIT: u32>(codes: &[u8; BLOCK]) -> [u8; 32] {
+pub fn pack_high_bit<const BIT: u32>(codes: &[u8; BLOCK]) -> [u8; 32] {
     let mut high = [0; 32];
     for (run, codes) in codes.as_chunks::<32>().0.iter().enumerate() {
         for (q, h) in codes.iter().zip(&mut high) {
@@ -329,7 +330,7 @@ impl Q6_kBlock {
         Q6_kBlock {
             ql: pack_nibbles::<64>(&fit.codes),
             qh: pack_pairs(&fit.codes.map(|q| q >> 4)),
-            scales: fit.levels,
+            scales: fit.levels.map(|level| level as i8),
             d: fit.d,
         }
     }
@@ -373,9 +374,12 @@ macro_rules! symmetric {
                     .enumerate()
                 {
                     let w = $weights(x, weights, i);
-                    *block = $block::new(
-                        superblock::symmetric::<Signed<$bits>, 16, 16, $level_bits>(x, &w),
-                    );
+                    *block = $block::new(superblock::symmetric::<_, 16, 16>(
+                        &[Signed::<$bits>],
+                        x,
+                        &w,
+                        Levels::signed($level_bits),
+                    ));
                 }
             }
         }

@@ -12,6 +12,7 @@ mod ftype;
 pub mod grid;
 mod half;
 pub mod interleave;
+pub mod iqk;
 pub mod kquant;
 pub mod legacy;
 pub mod nonlinear;
@@ -199,6 +200,15 @@ pub const TYPES: &[TypeInfo] = &[
     TypeInfo::codec::<kquant::Q8_k>(),
     TypeInfo::codec::<nonlinear::Iq4_nl>(),
     TypeInfo::codec::<nonlinear::Iq4_xs>(),
+    TypeInfo::codec::<iqk::Iq2_k>(),
+    TypeInfo::codec::<iqk::Iq3_k>(),
+    TypeInfo::codec::<iqk::Iq4_k>(),
+    TypeInfo::codec::<iqk::Iq5_k>(),
+    TypeInfo::codec::<iqk::Iq6_k>(),
+    TypeInfo::codec::<iqk::Iq2_ks>(),
+    TypeInfo::codec::<iqk::Iq3_ks>(),
+    TypeInfo::codec::<iqk::Iq4_ks>(),
+    TypeInfo::codec::<iqk::Iq5_ks>(),
 ];
 
 const fn index_by_number() -> [u8; 512] {

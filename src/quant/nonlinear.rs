@@ -2,9 +2,9 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::grid::Iq4;
-use super::search::{self, Grid};
-use super::superblock::{self, BLOCK, nibbles, pack_nibbles};
+use super::grid::{Grid, Iq4};
+use super::search;
+use super::superblock::{self, BLOCK, Levels, nibbles, pack_nibbles};
 use super::{BlockFormat, Encode, Half, Type, blocks, blocks_mut};
 
 /// Values per block of iq4_nl.
@@ -14,8 +14,8 @@ pub const SMALL: usize = 32;
 #[inline(always)]
 fn decode_nibbles(d: f32, qs: &[u8; 16], out: &mut [f32; SMALL]) {
     for (j, b) in qs.iter().enumerate() {
-        out[j] = d * Iq4::value(b & 15);
-        out[j + 16] = d * Iq4::value(b >> 4);
+        out[j] = d * Iq4::PLAIN.value(b & 15);
+        out[j + 16] = d * Iq4::PLAIN.value(b >> 4);
     }
 }
 
@@ -33,7 +33,7 @@ impl Iq4_nlBlock {
     fn new(x: &[f32; SMALL], scale: f32) -> Iq4_nlBlock {
         let d = Half::saturating(scale);
         let inverse = search::inverse(d.get());
-        let code = |j: usize| Iq4::code(x[j] * inverse);
+        let code = |j: usize| Iq4::PLAIN.code(x[j] * inverse);
         Iq4_nlBlock {
             d,
             qs: std::array::from_fn(|j| code(j) | code(j + 16) << 4),
@@ -69,7 +69,7 @@ impl Encode for Iq4_nl {
         let xs = values.as_chunks::<SMALL>().0;
         for (i, (block, x)) in blocks_mut::<Self>(out).iter_mut().zip(xs).enumerate() {
             let w = search::block_importance(x, weights, i);
-            *block = Iq4_nlBlock::new(x, search::on_grid::<Iq4, SMALL>(x, &w).0);
+            *block = Iq4_nlBlock::new(x, search::on_grid(&Iq4::PLAIN, x, &w).0.scale);
         }
     }
 
@@ -80,10 +80,14 @@ impl Encode for Iq4_nl {
             .zip(values.as_chunks::<SMALL>().0)
         {
             // The largest value on the end of the grid that reaches further, then the scale fitted.
-            let inverse = search::inverse(search::largest(x) / Iq4::value(0));
+            let inverse = search::inverse(search::largest(x) / Iq4::PLAIN.value(0));
             let scaled = x.map(|v| v * inverse);
-            let weights = scaled.map(|v| v * v);
-            let (xv, vv) = search::sums::<Iq4, SMALL>(&scaled, &weights, 1.0);
+            let (mut xv, mut vv) = (0f32, 0f32);
+            for x in scaled {
+                let v = Iq4::PLAIN.nearest(x, 1.0);
+                xv += x * x * x * v;
+                vv += x * x * v * v;
+            }
             let scale = if vv > 0.0 { xv / vv } else { 0.0 };
             *block = Iq4_nlBlock::new(x, scale * search::inverse(inverse));
         }
@@ -171,7 +175,12 @@ impl Encode for Iq4_xs {
         let xs = values.as_chunks::<BLOCK>().0;
         for (i, (block, x)) in blocks_mut::<Self>(out).iter_mut().zip(xs).enumerate() {
             let w = search::block_importance(x, weights, i);
-            *block = Iq4_xsBlock::new(superblock::symmetric::<Iq4, 8, 32, 6>(x, &w));
+            *block = Iq4_xsBlock::new(superblock::symmetric::<_, 8, 32>(
+                &[Iq4::PLAIN],
+                x,
+                &w,
+                Levels::signed(6),
+            ));
         }
     }
 }

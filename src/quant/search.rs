@@ -1,11 +1,14 @@
 //! What encoders search for: scales, minimums and codes of least weighted squared error.
 //!
-//! A code stands for a value of a [`Grid`]; a group of numbers `x` is approximated by a scale times grid values `v`. For given `v`
+//! A code stands for a value of a [`Grid`](super::grid::Grid); a group of numbers `x` is approximated by a scale times grid values `v`. For given `v`
 //! the best scale is `Σwxv / Σwv²` and leaves the error `Σwx² - (Σwxv)² / Σwv²`, so searches maximize `(Σwxv)² / Σwv²` over the
 //! grid values to which a set of candidate scales rounds, then improve single codes. Candidates are tried eight at a time, one
 //! in each lane, so that compilers make vector code of it.
 //!
-//! Everything is `inline(always)`: it is compiled into each codec, for each level of instructions.
+//! Everything is `inline(always)`: it is compiled into each codec, for each level of instructions. That is also why hot loops
+//! are loops over indices: closures given to the standard library's functions are compiled for the baseline only.
+
+use super::grid::{Grid, Signed};
 
 /// Candidates tried at once.
 pub const LANES: usize = 8;
@@ -29,36 +32,6 @@ pub fn limit(t: f32, lo: f32, hi: f32) -> f32 {
 #[inline(always)]
 pub fn round_product(a: f32, b: f32) -> f32 {
     a.mul_add(b, ROUND) - ROUND
-}
-
-/// The values that codes stand for, ascending.
-pub trait Grid {
-    const CODES: usize;
-    fn value(code: u8) -> f32;
-    /// The grid value nearest to `a * b`.
-    fn nearest(a: f32, b: f32) -> f32;
-    /// The code of the grid value nearest to `t`.
-    fn code(t: f32) -> u8;
-}
-
-/// `-2^(BITS-1) ..= 2^(BITS-1) - 1`; code 0 is the least.
-pub struct Signed<const BITS: u32>;
-
-impl<const BITS: u32> Grid for Signed<BITS> {
-    const CODES: usize = 1 << BITS;
-    #[inline(always)]
-    fn value(code: u8) -> f32 {
-        f32::from(i16::from(code) - (1 << (BITS - 1)))
-    }
-    #[inline(always)]
-    fn nearest(a: f32, b: f32) -> f32 {
-        let half = (1 << (BITS - 1)) as f32;
-        limit(round_product(a, b), -half, half - 1.0)
-    }
-    #[inline(always)]
-    fn code(t: f32) -> u8 {
-        (Self::nearest(t, 1.0) as i32 + (1 << (BITS - 1))) as u8
-    }
 }
 
 /// The mean of the squares of a row.
@@ -124,42 +97,46 @@ fn normalizer(magnitude: f32) -> f32 {
     f32::from_bits(((254 - exponent).clamp(1, 254) as u32) << 23)
 }
 
-/// A group brought to magnitudes around 1, where nothing over- or underflows. The factors are powers of two, so no bit is lost.
-pub struct Scaled<const N: usize> {
-    pub x: [f32; N],
-    pub w: [f32; N],
-    /// `x` times this (a power of two) is the original.
-    pub unit: f32,
-}
-
-impl<const N: usize> Scaled<N> {
-    /// `None` if the group is all zeros. Weights that are all zero, or not numbers, count as equal.
-    #[inline(always)]
-    pub fn new(x: &[f32; N], w: &[f32; N], magnitude: f32) -> Option<Scaled<N>> {
-        if magnitude.abs() < TINY {
-            return None;
-        }
-        let factor = normalizer(magnitude.abs());
-        let top = w.iter().fold(0f32, |m, v| m.max(*v));
-        let usable = top > 0.0 && top.is_finite();
-        let weigh = normalizer(top);
-        Some(Scaled {
-            x: x.map(|v| v * factor),
-            w: w.map(|v| if usable { v * weigh } else { 1.0 }),
-            unit: 1.0 / factor,
-        })
-    }
-}
-
-/// The scale and codes of a group on a grid, with weights.
+/// Brings values and weights to magnitudes around 1, where nothing over- or underflows, by powers of two, so that no bit is lost.
+/// Returns what to multiply the values by to have the original back; `None` if all are zero. Weights that are all zero, or
+/// not numbers, become equal.
 #[inline(always)]
-pub fn on_grid<G: Grid, const N: usize>(x: &[f32; N], w: &[f32; N]) -> (f32, [u8; N]) {
-    let max = largest(x);
-    let Some(group) = Scaled::new(x, w, max) else {
-        return (0.0, [0; N]);
+pub fn normalize(x: &mut [f32], w: &mut [f32]) -> Option<f32> {
+    let magnitude = x.iter().fold(0f32, |m, v| m.max(v.abs()));
+    if magnitude < TINY {
+        return None;
+    }
+    let factor = normalizer(magnitude);
+    let top = w.iter().fold(0f32, |m, v| m.max(*v));
+    let usable = top > 0.0 && top.is_finite();
+    let weigh = normalizer(top);
+    for v in x.iter_mut() {
+        *v *= factor;
+    }
+    for v in w.iter_mut() {
+        *v = if usable { *v * weigh } else { 1.0 };
+    }
+    Some(1.0 / factor)
+}
+
+/// A group's scale on a grid, and by how much it lessens the weighted square of the group.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Fit {
+    pub scale: f32,
+    pub gain: f32,
+}
+
+/// The best scale for a group on a grid, and the codes it rounds to.
+#[inline(always)]
+pub fn on_grid<G: Grid, const N: usize>(grid: &G, x: &[f32; N], w: &[f32; N]) -> (Fit, [u8; N]) {
+    let (mut x, mut w) = (*x, *w);
+    let nothing = (Fit::default(), [grid.code(0.0); N]);
+    let weight = w.iter().fold(0f32, |m, v| m.max(*v));
+    let Some(unit) = normalize(&mut x, &mut w) else {
+        return nothing;
     };
-    let max = max / group.unit;
-    let (first, last) = (G::value(0), G::value((G::CODES - 1) as u8));
+    let max = largest(&x);
+    let (first, last) = (grid.value(0), grid.value((G::CODES - 1) as u8));
 
     // The largest value goes on (or near) either end of the grid.
     let step = (last - first) / (G::CODES - 1) as f32 * 0.1;
@@ -177,113 +154,138 @@ pub fn on_grid<G: Grid, const N: usize>(x: &[f32; N], w: &[f32; N]) -> (f32, [u8
 
     // Fused multiply-adds here and plain ones in the lanes, as compilers make of the reference: q6_0 is equal to the bit.
     let (mut sum_xv, mut sum_vv) = (0f32, 0f32);
-    for (x, w) in group.x.iter().zip(&group.w) {
-        let v = G::nearest(*x, inverse);
-        sum_xv = (w * x).mul_add(v, sum_xv);
-        sum_vv = (w * v).mul_add(v, sum_vv);
+    if G::FREE {
+        for (x, w) in x.iter().zip(&w) {
+            let v = grid.nearest(*x, inverse);
+            sum_xv = (w * x).mul_add(v, sum_xv);
+            sum_vv = (w * v).mul_add(v, sum_vv);
+        }
     }
-    let mut score = if sum_vv > 0.0 {
+    let mut gain = if sum_vv > 0.0 {
         sum_xv / sum_vv * sum_xv
     } else {
         0.0
     };
     for batch in &candidates {
-        let (xv, vv) = sums_of_lanes::<G, N>(&group, batch);
+        let (xv, vv) = sums_of_lanes(grid, &x, &w, batch);
         for l in 0..LANES {
-            if vv[l] > 0.0 && xv[l] * xv[l] > score * vv[l] {
+            if vv[l] > 0.0 && xv[l] * xv[l] > gain * vv[l] {
                 (inverse, sum_xv, sum_vv) = (batch[l], xv[l], vv[l]);
-                score = xv[l] / vv[l] * xv[l];
+                gain = xv[l] / vv[l] * xv[l];
             }
         }
     }
     if sum_vv <= 0.0 {
-        return (0.0, [G::code(0.0); N]);
+        return nothing;
     }
+    let mut codes = codes_at(grid, &x, &w, inverse);
+    if G::FREE {
+        (sum_xv, sum_vv) = improve(grid, &x, &w, &mut codes, sum_xv, sum_vv);
+    }
+    let scale = sum_xv / sum_vv;
+    let fit = Fit {
+        scale: scale * unit,
+        gain: scale * sum_xv * (unit * unit) * if weight > 0.0 { weight } else { 1.0 },
+    };
+    (fit, codes)
+}
+
+/// Four elements of a group.
+#[inline(always)]
+pub fn pick<const N: usize>(x: &[f32; N], at: [usize; 4]) -> [f32; 4] {
+    [x[at[0]], x[at[1]], x[at[2]], x[at[3]]]
+}
+
+/// The codes of a group under an inverse scale.
+#[inline(always)]
+pub fn codes_at<G: Grid, const N: usize>(
+    grid: &G,
+    x: &[f32; N],
+    w: &[f32; N],
+    inverse: f32,
+) -> [u8; N] {
     let mut codes = [0; N];
-    for (q, x) in codes.iter_mut().zip(&group.x) {
-        *q = G::code(G::nearest(*x, inverse));
+    for i in 0..N / 4 {
+        let at = G::quad(i);
+        let v = grid.quad_values(&pick(x, at), &pick(w, at), &[inverse; LANES]);
+        for k in 0..4 {
+            codes[at[k]] = grid.code(v[k][0]);
+        }
     }
-    let scale = improve::<G, N>(&group, &mut codes, sum_xv, sum_vv);
-    (scale * group.unit, codes)
+    codes
 }
 
 /// `Σwxv` and `Σwv²` for eight candidate inverse scales.
 #[inline(always)]
-fn sums_of_lanes<G: Grid, const N: usize>(group: &Scaled<N>, inverse: &Lanes) -> (Lanes, Lanes) {
+fn sums_of_lanes<G: Grid, const N: usize>(
+    grid: &G,
+    x: &[f32; N],
+    w: &[f32; N],
+    inverse: &Lanes,
+) -> (Lanes, Lanes) {
     let mut xv = [0f32; LANES];
     let mut vv = [0f32; LANES];
-    for i in 0..N {
-        let (x, w) = (group.x[i], group.w[i]);
-        let wx = w * x;
-        for l in 0..LANES {
-            let v = G::nearest(x, inverse[l]);
-            xv[l] += wx * v;
-            vv[l] += (w * v) * v;
+    for i in 0..N / 4 {
+        let at = G::quad(i);
+        let v = grid.quad_values(&pick(x, at), &pick(w, at), inverse);
+        for k in 0..4 {
+            let w = w[at[k]];
+            let wx = w * x[at[k]];
+            for l in 0..LANES {
+                xv[l] += wx * v[k][l];
+                vv[l] += (w * v[k][l]) * v[k][l];
+            }
         }
     }
     (xv, vv)
 }
 
-/// `Σwxv` and `Σwv²` for one inverse scale.
-#[inline(always)]
-pub fn sums<G: Grid, const N: usize>(x: &[f32; N], w: &[f32; N], inverse: f32) -> (f32, f32) {
-    let mut xv = [0f32; LANES];
-    let mut vv = [0f32; LANES];
-    let (xs, ws) = (x.as_chunks::<LANES>().0, w.as_chunks::<LANES>().0);
-    for (x, w) in xs.iter().zip(ws) {
-        for l in 0..LANES {
-            let v = G::nearest(x[l], inverse);
-            xv[l] = (w[l] * x[l]).mul_add(v, xv[l]);
-            vv[l] = (w[l] * v).mul_add(v, vv[l]);
-        }
-    }
-    (xv.iter().sum(), vv.iter().sum())
-}
-
-/// Moves single codes to a neighbour, steepest descent first, as long as that lessens the error. Returns the best scale.
+/// Moves single codes to a neighbour, steepest descent first, as long as that lessens the error. Returns the sums `Σwxv`, `Σwv²`.
 #[inline(always)]
 fn improve<G: Grid, const N: usize>(
-    group: &Scaled<N>,
+    grid: &G,
+    x: &[f32; N],
+    w: &[f32; N],
     codes: &mut [u8; N],
     mut sum_xv: f32,
     mut sum_vv: f32,
-) -> f32 {
-    let mut scale = sum_xv / sum_vv;
+) -> (f32, f32) {
     for _ in 0..N * G::CODES {
+        let scale = sum_xv / sum_vv;
         let mut best = 0f32;
         let mut found = None;
-        for j in 0..N {
-            let v = G::value(codes[j]);
-            let slope = scale * group.w[j] * (-scale).mul_add(v, group.x[j]);
+        for (j, code) in codes.iter().enumerate() {
+            let v = grid.value(*code);
+            let slope = scale * w[j] * (-scale).mul_add(v, x[j]);
             let to = match slope {
-                s if s > 0.0 && usize::from(codes[j]) + 1 < G::CODES => codes[j] + 1,
-                s if s < 0.0 && codes[j] > 0 => codes[j] - 1,
+                s if s > 0.0 && usize::from(*code) + 1 < G::CODES => code + 1,
+                s if s < 0.0 && *code > 0 => code - 1,
                 _ => continue,
             };
-            let steepness = slope / (G::value(to) - v);
+            let steepness = slope / (grid.value(to) - v);
             if steepness > best {
                 best = steepness;
                 found = Some((j, to));
             }
         }
         let Some((j, to)) = found else { break };
-        let (old, new) = (G::value(codes[j]), G::value(to));
-        let xv = (group.w[j] * (new - old)).mul_add(group.x[j], sum_xv);
-        let vv = group.w[j].mul_add(new * new - old * old, sum_vv);
+        let (old, new) = (grid.value(codes[j]), grid.value(to));
+        let xv = (w[j] * (new - old)).mul_add(x[j], sum_xv);
+        let vv = w[j].mul_add(new * new - old * old, sum_vv);
         if !(vv > 0.0 && xv * xv > scale * sum_xv * vv) {
             break;
         }
         (sum_xv, sum_vv) = (xv, vv);
-        scale = xv / vv;
         codes[j] = to;
     }
-    scale
+    (sum_xv, sum_vv)
 }
 
 /// [`on_grid`] for signed integers.
 #[inline(always)]
 pub fn symmetric<const N: usize, const BITS: u32>(x: &[f32; N], w: &[f32; N]) -> (f32, [u8; N]) {
-    on_grid::<Signed<BITS>, N>(x, w)
+    let (fit, codes) = on_grid(&Signed::<BITS>, x, w);
+    (fit.scale, codes)
 }
 
 /// [`symmetric`] where each value weighs its square.
@@ -334,17 +336,17 @@ impl Line {
 #[inline(always)]
 pub fn affine<const N: usize, const BITS: u32>(x: &[f32; N], w: &[f32; N]) -> (f32, f32, [u8; N]) {
     let top = ((1u32 << BITS) - 1) as f32;
-    let magnitude = largest(x);
-    let Some(group) = Scaled::new(x, w, magnitude) else {
+    let (mut x, mut w) = (*x, *w);
+    let Some(unit) = normalize(&mut x, &mut w) else {
         return (0.0, 0.0, [0; N]);
     };
-    let low = group.x.iter().fold(0f32, |m, v| m.min(*v));
-    let high = group.x.iter().fold(f32::MIN, |m, v| m.max(*v));
+    let low = x.iter().fold(0f32, |m, v| m.min(*v));
+    let high = x.iter().fold(f32::MIN, |m, v| m.max(*v));
     if high - low < 1e-10 {
-        return (0.0, -low * group.unit, [0; N]);
+        return (0.0, -low * unit, [0; N]);
     }
     let mut total = Line::default();
-    for (x, w) in group.x.iter().zip(&group.w) {
+    for (x, w) in x.iter().zip(&w) {
         total.w += w;
         total.x += w * x;
     }
@@ -359,7 +361,7 @@ pub fn affine<const N: usize, const BITS: u32>(x: &[f32; N], w: &[f32; N]) -> (f
         });
         let mut sums = [[0f32; LANES]; 3];
         for i in 0..N {
-            let (x, w) = (group.x[i], group.w[i]);
+            let (x, w) = (x[i], w[i]);
             for l in 0..LANES {
                 let q = limit(round_product(x - low, candidates[l]), 0.0, top);
                 let wq = w * q;
@@ -381,7 +383,7 @@ pub fn affine<const N: usize, const BITS: u32>(x: &[f32; N], w: &[f32; N]) -> (f
             }
         }
     }
-    for (q, x) in codes.iter_mut().zip(&group.x) {
+    for (q, x) in codes.iter_mut().zip(&x) {
         *q = limit(round_product(x - low, inverse), 0.0, top) as u8;
     }
 
@@ -391,12 +393,12 @@ pub fn affine<const N: usize, const BITS: u32>(x: &[f32; N], w: &[f32; N]) -> (f
         let (scale, min, gain) = best;
         let mut worst = 0.0;
         let mut found = None;
-        for j in 0..N {
-            let miss = group.x[j] - scale * f32::from(codes[j]) - min;
+        for (j, code) in codes.iter().enumerate() {
+            let miss = x[j] - scale * f32::from(*code) - min;
             let room = if miss > 0.0 {
-                f32::from(codes[j]) < top
+                f32::from(*code) < top
             } else {
-                codes[j] > 0
+                *code > 0
             };
             if room && miss.abs() > worst {
                 worst = miss.abs();
@@ -408,7 +410,7 @@ pub fn affine<const N: usize, const BITS: u32>(x: &[f32; N], w: &[f32; N]) -> (f
             break;
         }
         last = found;
-        let (w, x, old) = (group.w[j], group.x[j], f32::from(codes[j]));
+        let (w, x, old) = (w[j], x[j], f32::from(codes[j]));
         let new = if up { old + 1.0 } else { old - 1.0 };
         let next = Line {
             q: line.q + w * (new - old),
@@ -423,5 +425,5 @@ pub fn affine<const N: usize, const BITS: u32>(x: &[f32; N], w: &[f32; N]) -> (f
         (best, line) = (fit, next);
         codes[j] = new as u8;
     }
-    (best.0 * group.unit, -best.1 * group.unit, codes)
+    (best.0 * unit, -best.1 * unit, codes)
 }

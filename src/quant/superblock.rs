@@ -2,7 +2,8 @@
 //! fit of both levels of scales.
 
 use super::Half;
-use super::search::{self, Grid, LANES, Lanes, inverse, limit, round_product};
+use super::grid::Grid;
+use super::search::{self, LANES, Lanes, inverse, limit, round_product};
 
 /// Values per block, here.
 pub const BLOCK: usize = 256;
@@ -85,13 +86,6 @@ pub fn plain_importance(x: &[f32; BLOCK], weights: Option<&[f32]>, i: usize) -> 
     }
 }
 
-/// A block with a scale per group.
-pub struct Symmetric<const GROUPS: usize> {
-    pub d: Half,
-    pub levels: [i8; GROUPS],
-    pub codes: [u8; BLOCK],
-}
-
 /// A block with a scale and a minimum per group.
 pub struct Affine<const GROUPS: usize> {
     pub d: Half,
@@ -110,92 +104,197 @@ fn rounded(value: f32, unit: f32) -> (Half, f32) {
     (half, half.get() / unit)
 }
 
-/// Of eight levels around `level`, limited to `lo..=hi`, the one that leaves the least error; and that error.
+/// The levels (integer scales) that groups can have: `lo, lo + step ..= hi`.
+#[derive(Clone, Copy)]
+pub struct Levels {
+    pub lo: f32,
+    pub hi: f32,
+    pub step: f32,
+}
+
+impl Levels {
+    /// All integers of so many bits, in two's complement.
+    pub const fn signed(bits: u32) -> Levels {
+        let lo = -((1 << (bits - 1)) as f32);
+        Levels {
+            lo,
+            hi: -lo - 1.0,
+            step: 1.0,
+        }
+    }
+
+    /// The odd integers from `-top` to `top`.
+    pub const fn odd(top: f32) -> Levels {
+        Levels {
+            lo: -top,
+            hi: top,
+            step: 2.0,
+        }
+    }
+
+    /// The level nearest to `t`.
+    #[inline(always)]
+    fn nearest(self, t: f32) -> f32 {
+        let steps = round_product(t - self.lo, 1.0 / self.step);
+        limit(self.lo + self.step * steps, self.lo, self.hi)
+    }
+}
+
+/// What is chosen for a group: its level, and which of the grids.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Choice {
+    pub level: f32,
+    pub grid: usize,
+    /// The best scale of the group alone.
+    ideal: f32,
+    /// The level that suits the common scale that is being tried.
+    tried: f32,
+}
+
+/// Of eight levels around `near`, the one that leaves the least error.
+#[derive(Clone, Copy)]
+struct Leveled {
+    level: f32,
+    error: f32,
+    xv: f32,
+    vv: f32,
+}
+
 #[inline(always)]
 fn best_level<G: Grid, const N: usize>(
+    grid: &G,
     x: &[f32; N],
     w: &[f32; N],
     d: f32,
-    level: f32,
-    (lo, hi): (f32, f32),
-) -> (f32, f32) {
-    let levels: Lanes = std::array::from_fn(|l| limit(level + l as f32 - 4.0, lo, hi));
-    let scales = levels.map(|level| d * level);
+    near: f32,
+    levels: Levels,
+) -> Leveled {
+    let tried: Lanes =
+        std::array::from_fn(|l| limit(near + levels.step * (l as f32 - 4.0), levels.lo, levels.hi));
+    let scales = tried.map(|level| d * level);
     let inverses = scales.map(inverse);
     let mut errors = [0f32; LANES];
-    for (x, w) in x.iter().zip(w) {
-        for l in 0..LANES {
-            let miss = (-scales[l]).mul_add(G::nearest(*x, inverses[l]), *x);
-            errors[l] = (w * miss).mul_add(miss, errors[l]);
+    let mut xv = [0f32; LANES];
+    let mut vv = [0f32; LANES];
+    for i in 0..N / 4 {
+        let at = G::quad(i);
+        let v = grid.quad_values(&search::pick(x, at), &search::pick(w, at), &inverses);
+        for k in 0..4 {
+            let (x, w) = (x[at[k]], w[at[k]]);
+            for l in 0..LANES {
+                let miss = (-scales[l]).mul_add(v[k][l], x);
+                errors[l] = (w * miss).mul_add(miss, errors[l]);
+                xv[l] = (w * x).mul_add(v[k][l], xv[l]);
+                vv[l] = (w * v[k][l]).mul_add(v[k][l], vv[l]);
+            }
         }
     }
-    let mut best = (levels[4], errors[4]);
+    let mut best = 4;
     for l in 0..LANES {
-        if errors[l] < best.1 {
-            best = (levels[l], errors[l]);
+        if errors[l] < errors[best] {
+            best = l;
         }
     }
-    best
+    Leveled {
+        level: tried[best],
+        error: errors[best],
+        xv: xv[best],
+        vv: vv[best],
+    }
 }
 
-/// Fits a block of groups with signed scales: the best scale of each group alone, then a common scale and levels for them, then
-/// in turn the common scale to the levels and the levels to the common scale.
+/// Fits groups with levels under a common scale: the best scale (and grid) of each group alone, then a common scale and levels
+/// for them, then in turn the common scale to the levels and the levels to the common scale. Values and weights are normalized
+/// (see [`search::normalize`]); `round` is how the common scale is stored. Returns the common scale.
 #[inline(always)]
-pub fn symmetric<G: Grid, const GROUPS: usize, const N: usize, const LEVEL_BITS: u32>(
-    x: &[f32; BLOCK],
-    w: &[f32; BLOCK],
-) -> Symmetric<GROUPS> {
-    let zero = Symmetric {
-        d: Half::default(),
-        levels: [0; GROUPS],
-        codes: [G::code(0.0); BLOCK],
-    };
-    let Some(block) = search::Scaled::new(x, w, search::largest(x)) else {
-        return zero;
-    };
-    let (xs, ws) = (block.x.as_chunks::<N>().0, block.w.as_chunks::<N>().0);
-    let mut ideal = [0f32; GROUPS];
-    for j in 0..GROUPS {
-        ideal[j] = search::on_grid::<G, N>(&xs[j], &ws[j]).0;
+pub fn fit<G: Grid, const N: usize>(
+    grids: &[G],
+    xs: &[[f32; N]],
+    ws: &[[f32; N]],
+    levels: Levels,
+    round: impl Fn(f32) -> f32,
+    out: &mut [Choice],
+) -> f32 {
+    let mut top = 0f32;
+    for ((choice, x), w) in out.iter_mut().zip(xs).zip(ws) {
+        let mut gain = -1.0;
+        for (i, grid) in grids.iter().enumerate() {
+            let (fit, _) = search::on_grid(grid, x, w);
+            if fit.gain > gain {
+                gain = fit.gain;
+                (choice.ideal, choice.grid) = (fit.scale, i);
+            }
+        }
+        if choice.ideal.abs() > top.abs() {
+            top = choice.ideal;
+        }
     }
-    let lo = -((1 << (LEVEL_BITS - 1)) as f32);
-    let range = (lo, -lo - 1.0);
 
-    let (mut half, mut d) = rounded(search::largest(&ideal) / lo, block.unit);
-    let mut best = (f32::INFINITY, half, d, [0f32; GROUPS]);
+    let mut d = round(top / levels.lo);
+    let mut best = (f32::INFINITY, d);
     for _ in 0..PASSES {
         let id = inverse(d);
         let (mut error, mut sum_lx, mut sum_ll) = (0.0, 0.0, 0.0);
-        let mut levels = [0f32; GROUPS];
-        for j in 0..GROUPS {
-            let near = limit(round_product(ideal[j], id), range.0, range.1);
-            let (level, e) = best_level::<G, N>(&xs[j], &ws[j], d, near, range);
-            let (xv, vv) = search::sums::<G, N>(&xs[j], &ws[j], inverse(d * level));
-            error += e;
-            sum_lx += level * xv;
-            sum_ll += level * level * vv;
-            levels[j] = level;
+        for ((choice, x), w) in out.iter_mut().zip(xs).zip(ws) {
+            let near = levels.nearest(choice.ideal * id);
+            let fit = best_level(&grids[choice.grid], x, w, d, near, levels);
+            error += fit.error;
+            sum_lx += fit.level * fit.xv;
+            sum_ll += fit.level * fit.level * fit.vv;
+            choice.tried = fit.level;
         }
         if error < best.0 {
-            best = (error, half, d, levels);
+            best = (error, d);
+            for choice in out.iter_mut() {
+                choice.level = choice.tried;
+            }
         }
-        if sum_ll <= 0.0 {
-            break;
+        if sum_ll > 0.0 {
+            d = round(sum_lx / sum_ll);
         }
-        (half, d) = rounded(sum_lx / sum_ll, block.unit);
     }
+    best.1
+}
 
-    let (_, half, d, levels) = best;
-    let mut fit = zero;
-    fit.d = half;
-    for j in 0..GROUPS {
-        fit.levels[j] = levels[j] as i8;
-        let inverse = inverse(d * levels[j]);
-        for (q, x) in fit.codes.as_chunks_mut::<N>().0[j].iter_mut().zip(&xs[j]) {
-            *q = G::code(G::nearest(*x, inverse));
-        }
+/// A block of groups with a level each under a half-float scale.
+pub struct Symmetric<const GROUPS: usize> {
+    pub d: Half,
+    pub levels: [i16; GROUPS],
+    /// Bit `j`: group `j` uses the second grid.
+    pub shifts: u16,
+    pub codes: [u8; BLOCK],
+}
+
+/// Fits a block with its own scale; see [`fit`].
+#[inline(always)]
+pub fn symmetric<G: Grid, const GROUPS: usize, const N: usize>(
+    grids: &[G],
+    x: &[f32; BLOCK],
+    w: &[f32; BLOCK],
+    levels: Levels,
+) -> Symmetric<GROUPS> {
+    let (mut x, mut w) = (*x, *w);
+    let mut block = Symmetric {
+        d: Half::default(),
+        levels: [levels.nearest(0.0) as i16; GROUPS],
+        shifts: 0,
+        codes: [grids[0].code(0.0); BLOCK],
+    };
+    let Some(unit) = search::normalize(&mut x, &mut w) else {
+        return block;
+    };
+    let (xs, ws) = (x.as_chunks::<N>().0, w.as_chunks::<N>().0);
+    let mut choices = [Choice::default(); GROUPS];
+    let d = fit(grids, xs, ws, levels, |d| rounded(d, unit).1, &mut choices);
+    block.d = rounded(d, unit).0;
+    for (j, choice) in choices.iter().enumerate() {
+        block.levels[j] = choice.level as i16;
+        block.shifts |= (choice.grid as u16) << j;
+        let inverse = inverse(d * choice.level);
+        let codes = search::codes_at(&grids[choice.grid], &xs[j], &ws[j], inverse);
+        block.codes.as_chunks_mut::<N>().0[j] = codes;
     }
-    fit
+    block
 }
 
 /// Codes of a group with a scale and a minimum.
@@ -257,10 +356,11 @@ pub fn affine<const GROUPS: usize, const N: usize, const BITS: u32, const LEVEL_
         levels: [(0, 0); GROUPS],
         codes: [0; BLOCK],
     };
-    let Some(block) = search::Scaled::new(x, w, search::largest(x)) else {
+    let (mut x, mut w) = (*x, *w);
+    let Some(unit) = search::normalize(&mut x, &mut w) else {
         return fit;
     };
-    let (xs, ws) = (block.x.as_chunks::<N>().0, block.w.as_chunks::<N>().0);
+    let (xs, ws) = (x.as_chunks::<N>().0, w.as_chunks::<N>().0);
     let mut ideal = [(0f32, 0f32); GROUPS];
     for j in 0..GROUPS {
         let (scale, min, _) = search::affine::<N, BITS>(&xs[j], &ws[j]);
@@ -272,8 +372,8 @@ pub fn affine<const GROUPS: usize, const N: usize, const BITS: u32, const LEVEL_
     let max = ideal
         .iter()
         .fold((0f32, 0f32), |m, i| (m.0.max(i.0), m.1.max(i.1)));
-    let (mut half, mut d) = rounded(max.0 / top_level, block.unit);
-    let (mut half_min, mut dmin) = rounded(max.1 / top_level, block.unit);
+    let (mut half, mut d) = rounded(max.0 / top_level, unit);
+    let (mut half_min, mut dmin) = rounded(max.1 / top_level, unit);
     let mut best = (
         f32::INFINITY,
         (half, half_min),
@@ -319,8 +419,8 @@ pub fn affine<const GROUPS: usize, const N: usize, const BITS: u32, const LEVEL_
         if !(next > 0.0 && next_min >= 0.0) {
             break;
         }
-        (half, d) = rounded(next, block.unit);
-        (half_min, dmin) = rounded(next_min, block.unit);
+        (half, d) = rounded(next, unit);
+        (half_min, dmin) = rounded(next_min, unit);
     }
 
     let (_, halves, (d, dmin), levels) = best;
@@ -334,4 +434,67 @@ pub fn affine<const GROUPS: usize, const N: usize, const BITS: u32, const LEVEL_
         }
     }
     fit
+}
+
+/// Fits a row of blocks under one scale; see [`fit`]. `store` rounds a scale to what the row can hold.
+/// The blocks' own scales are left zero.
+#[inline(always)]
+pub fn row<G: Grid, const GROUPS: usize, const N: usize>(
+    grids: &[G],
+    values: &[f32],
+    weights: Option<&[f32]>,
+    levels: Levels,
+    store: impl Fn(f32) -> f32,
+) -> (f32, Vec<Symmetric<GROUPS>>) {
+    let n_blocks = values.len() / BLOCK;
+    let mut x = values.to_vec();
+    let mut w = vec![0f32; x.len()];
+    for (i, (x, w)) in x
+        .as_chunks()
+        .0
+        .iter()
+        .zip(w.as_chunks_mut::<BLOCK>().0)
+        .enumerate()
+    {
+        *w = search::block_importance(x, weights, i);
+    }
+    let unit = search::normalize(&mut x, &mut w);
+    let mut choices = vec![Choice::default(); n_blocks * GROUPS];
+    let (xs, ws) = (x.as_chunks::<N>().0, w.as_chunks::<N>().0);
+    let mut d = 0.0;
+    if let Some(unit) = unit {
+        d = fit(
+            grids,
+            xs,
+            ws,
+            levels,
+            |d| store(d * unit) / unit,
+            &mut choices,
+        );
+    } else {
+        let level = levels.nearest(0.0);
+        choices.fill(Choice {
+            level,
+            ..Choice::default()
+        });
+    }
+    let mut fits = Vec::with_capacity(n_blocks);
+    for (b, choices) in choices.as_chunks::<GROUPS>().0.iter().enumerate() {
+        let mut block = Symmetric {
+            d: Half::default(),
+            levels: [0; GROUPS],
+            shifts: 0,
+            codes: [0; BLOCK],
+        };
+        for (j, choice) in choices.iter().enumerate() {
+            block.levels[j] = choice.level as i16;
+            block.shifts |= (choice.grid as u16) << j;
+            let (x, w) = (&xs[b * GROUPS + j], &ws[b * GROUPS + j]);
+            let inverse = inverse(d * choice.level);
+            let codes = search::codes_at(&grids[choice.grid], x, w, inverse);
+            block.codes.as_chunks_mut::<N>().0[j] = codes;
+        }
+        fits.push(block);
+    }
+    (d * unit.unwrap_or(0.0), fits)
 }
