@@ -1,0 +1,245 @@
+//! Speed of matrix products by tensor type, beside the reference's if its `libggml.so` is named:
+//!
+//! ```text
+//! cargo bench --bench matmul -- [--threads N] [--k K] [--cols M,M,..] [--reference PATH/libggml.so] [TYPE..]
+//! ```
+//!
+//! Columns up to 8 are measured over 192 MiB of weights, more than any cache, and given in GB/s of weights read; more columns
+//! in Gop/s (two per weight and column). The two libraries take turns; the figures are medians.
+
+use std::ffi::{CString, c_char, c_int, c_void};
+use std::time::Instant;
+
+use ikrs::graph::Context;
+use ikrs::quant::{TYPES, Type, TypeInfo};
+
+/// The few functions of the reference that are needed, by `dlsym`.
+struct Reference {
+    init: unsafe extern "C" fn(InitParams) -> *mut c_void,
+    free: unsafe extern "C" fn(*mut c_void),
+    new_tensor: unsafe extern "C" fn(*mut c_void, c_int, i64, i64) -> *mut c_void,
+    mul_mat: unsafe extern "C" fn(*mut c_void, *mut c_void, *mut c_void) -> *mut c_void,
+    data: unsafe extern "C" fn(*mut c_void) -> *mut c_void,
+    new_graph: unsafe extern "C" fn(*mut c_void) -> *mut c_void,
+    expand: unsafe extern "C" fn(*mut c_void, *mut c_void),
+    compute: unsafe extern "C" fn(*mut c_void, *mut c_void, c_int),
+}
+
+#[repr(C)]
+struct InitParams {
+    size: usize,
+    buffer: *mut c_void,
+    no_alloc: bool,
+}
+
+impl Reference {
+    fn open(path: &str) -> Reference {
+        let path = CString::new(path).expect("a path");
+        // SAFETY: loads the library that the caller named.
+        let lib = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_GLOBAL) };
+        assert!(!lib.is_null(), "cannot open {path:?}");
+        macro_rules! symbol {
+            ($name:literal) => {{
+                // SAFETY: the name is a C string; the types above are those of ggml.h.
+                let symbol =
+                    unsafe { libc::dlsym(lib, concat!($name, "\0").as_ptr() as *const c_char) };
+                assert!(!symbol.is_null(), "no {}", $name);
+                // SAFETY: as above.
+                unsafe { std::mem::transmute(symbol) }
+            }};
+        }
+        Reference {
+            init: symbol!("ggml_init"),
+            free: symbol!("ggml_free"),
+            new_tensor: symbol!("ggml_new_tensor_2d"),
+            mul_mat: symbol!("ggml_mul_mat"),
+            data: symbol!("ggml_get_data"),
+            new_graph: symbol!("ggml_new_graph"),
+            expand: symbol!("ggml_build_forward_expand"),
+            compute: symbol!("ggml_graph_compute_with_ctx"),
+        }
+    }
+}
+
+/// One measurement: `matrices` products of `[k, n]` weights with `[k, m]` activations.
+struct Case<'a> {
+    info: &'a TypeInfo,
+    k: usize,
+    n: usize,
+    m: usize,
+    matrices: usize,
+    threads: usize,
+}
+
+impl Case<'_> {
+    /// Rows with plausible values, repeated.
+    fn weights(&self) -> Vec<u8> {
+        let distinct = 16;
+        let mut bytes = Vec::new();
+        for row in 0..distinct {
+            let values: Vec<f32> = (0..self.k)
+                .map(|i| ((i * 31 + row * 17) % 101) as f32 / 50.0 - 1.0)
+                .collect();
+            let mut out = vec![0; self.info.row_size(self.k)];
+            match (self.info.encode_fast, self.info.encode) {
+                (Some(encode), _) => encode(&values, &mut out),
+                (None, Some(encode)) => encode(&values, None, &mut out),
+                _ => {}
+            }
+            bytes.extend(out);
+        }
+        let rows: Vec<u8> = bytes.iter().copied().cycle().take(self.bytes()).collect();
+        rows
+    }
+
+    fn bytes(&self) -> usize {
+        self.info.row_size(self.k) * self.n
+    }
+
+    fn activations(&self) -> Vec<f32> {
+        (0..self.k * self.m)
+            .map(|i| ((i * 7) % 199) as f32 / 100.0 - 1.0)
+            .collect()
+    }
+
+    fn memory(&self) -> usize {
+        self.matrices * (self.bytes() + 4 * self.n * self.m + 1024)
+            + 4 * self.k * self.m
+            + (16 << 20)
+    }
+
+    /// Seconds of each of `rounds` runs, the library's and the reference's in turns.
+    fn run(&self, reference: Option<&Reference>, rounds: usize) -> [Vec<f64>; 2] {
+        let (weights, activations) = (self.weights(), self.activations());
+        let ctx = Context::new(self.memory(), false).expect("memory");
+        let (k, n, m) = (self.k as i64, self.n as i64, self.m as i64);
+        let x = ctx.new_tensor(Type::F32, &[k, m]).expect("tensor");
+        // SAFETY: the tensor has as many values.
+        unsafe { std::ptr::copy(activations.as_ptr(), x.data().cast(), activations.len()) };
+        let mut nodes = Vec::new();
+        for _ in 0..self.matrices {
+            let w = ctx.new_tensor(self.info.ty, &[k, n]).expect("tensor");
+            // SAFETY: the tensor has as many bytes.
+            unsafe { std::ptr::copy(weights.as_ptr(), w.data().cast(), weights.len()) };
+            nodes.push(ctx.mul_mat(w, x).expect("product"));
+        }
+        let mut work = vec![0u8; ikrs::cpu::plan(&nodes, self.threads)];
+        let mut ours = || {
+            // SAFETY: the tensors have data, the work buffer is as large as planned.
+            unsafe {
+                ikrs::cpu::compute(&nodes, self.threads, work.as_mut_ptr(), work.len(), None)
+            };
+        };
+        // SAFETY: calls as ggml.h describes them; the context's memory is enough for the tensors.
+        let theirs = reference.map(|r| unsafe {
+            let ctx = (r.init)(InitParams {
+                size: self.memory() + self.bytes().max(64 << 20),
+                buffer: std::ptr::null_mut(),
+                no_alloc: false,
+            });
+            let graph = (r.new_graph)(ctx);
+            let x = (r.new_tensor)(ctx, Type::F32.raw(), k, m);
+            std::ptr::copy(activations.as_ptr(), (r.data)(x).cast(), activations.len());
+            for _ in 0..self.matrices {
+                let w = (r.new_tensor)(ctx, self.info.ty.raw(), k, n);
+                std::ptr::copy(weights.as_ptr(), (r.data)(w).cast(), weights.len());
+                (r.expand)(graph, (r.mul_mat)(ctx, w, x));
+            }
+            (r, ctx, graph)
+        });
+        let mut seconds = [Vec::new(), Vec::new()];
+        for _ in 0..rounds {
+            let start = Instant::now();
+            ours();
+            seconds[0].push(start.elapsed().as_secs_f64());
+            if let Some((r, ctx, graph)) = theirs {
+                let start = Instant::now();
+                // SAFETY: as above.
+                unsafe { (r.compute)(ctx, graph, self.threads as c_int) };
+                seconds[1].push(start.elapsed().as_secs_f64());
+            }
+        }
+        if let Some((r, ctx, _)) = theirs {
+            // SAFETY: nothing of the context is used any more.
+            unsafe { (r.free)(ctx) };
+        }
+        seconds
+    }
+}
+
+fn median(mut x: Vec<f64>) -> Option<f64> {
+    x.sort_by(f64::total_cmp);
+    x.get(x.len() / 2).copied()
+}
+
+fn main() {
+    let (mut threads, mut k, mut cols, mut reference, mut names) =
+        (2, 4096, vec![1, 512], None, Vec::new());
+    let mut args = std::env::args().skip(1);
+    while let Some(arg) = args.next() {
+        let mut value = || args.next().unwrap_or_default();
+        match arg.as_str() {
+            "--threads" => threads = value().parse().expect("a number"),
+            "--k" => k = value().parse().expect("a number"),
+            "--cols" => {
+                cols = value()
+                    .split(',')
+                    .map(|m| m.parse().expect("a number"))
+                    .collect()
+            }
+            "--reference" => reference = Some(Reference::open(&value())),
+            "--bench" => {}
+            name => names.push(name.to_string()),
+        }
+    }
+    println!(
+        "level {:?}, {threads} threads, k = {k}",
+        ikrs::cpu::simd::level()
+    );
+    println!("type\tcolumns\tikrs\treference\tratio\tunit");
+    for info in TYPES
+        .iter()
+        .filter(|t| t.quantized || matches!(t.ty, Type::F32 | Type::F16 | Type::Bf16))
+    {
+        let wanted = names.is_empty() || names.iter().any(|n| n == info.name);
+        if !wanted || k % info.block != 0 || info.encode.is_none() {
+            continue;
+        }
+        for &m in &cols {
+            let n = 4096;
+            let bytes = info.row_size(k) * n;
+            let few = m <= 8;
+            let matrices = if few {
+                (192usize << 20).div_ceil(bytes)
+            } else {
+                1
+            };
+            let case = Case {
+                info,
+                k,
+                n,
+                m,
+                matrices,
+                threads,
+            };
+            let rounds = if few { 11 } else { 7 };
+            let amount = if few {
+                (bytes * matrices) as f64
+            } else {
+                (2 * k * n * m) as f64
+            };
+            let rate = |s: Vec<f64>| median(s).map(|s| amount / s / 1e9);
+            let [ours, theirs] = case.run(reference.as_ref(), rounds).map(rate);
+            let show = |x: Option<f64>| x.map_or("-".into(), |x| format!("{x:.1}"));
+            let ratio = ours.zip(theirs).map(|(a, b)| a / b);
+            println!(
+                "{}\t{m}\t{}\t{}\t{}\t{}",
+                info.name,
+                show(ours),
+                show(theirs),
+                ratio.map_or("-".into(), |x| format!("{x:.2}")),
+                if few { "GB/s" } else { "Gop/s" }
+            );
+        }
+    }
+}
