@@ -105,7 +105,7 @@ macro_rules! grid {
             pub shift: f32,
         }
         impl $name {
-            const VALUES: [i8; $n] = $values;
+            pub const VALUES: [i8; $n] = $values;
             pub const PLAIN: $name = $name { shift: 0.0 };
         }
         impl Grid for $name {

@@ -13,6 +13,7 @@ pub mod grid;
 mod half;
 pub mod interleave;
 pub mod iqk;
+pub mod iqkss;
 pub mod kquant;
 pub mod legacy;
 pub mod nonlinear;
@@ -209,6 +210,8 @@ pub const TYPES: &[TypeInfo] = &[
     TypeInfo::codec::<iqk::Iq3_ks>(),
     TypeInfo::codec::<iqk::Iq4_ks>(),
     TypeInfo::codec::<iqk::Iq5_ks>(),
+    TypeInfo::codec::<iqkss::Iq4_kss>(),
+    TypeInfo::codec::<iqkss::Iq2_kl>(),
 ];
 
 const fn index_by_number() -> [u8; 512] {
