@@ -286,7 +286,9 @@ fn plain_argument(arg: &mut FnArg, i: usize) {
             Pat::Ident(ident) => ident.ident.to_string(),
             _ => format!("arg{i}"),
         };
-        let ident = format_ident!("{}", name.trim_start_matches('_'));
+        let name = name.trim_start_matches('_');
+        // `type` may be left, which `print` makes of `type_`.
+        let ident: Ident = syn::parse_str(name).unwrap_or_else(|_| format_ident!("{name}_"));
         *arg.pat = syn::parse_quote!(#ident);
         arg.attrs.clear();
     }
