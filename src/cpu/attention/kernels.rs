@@ -3,10 +3,11 @@
 // Indices count registers in arrays and rows in memory alike.
 #![allow(clippy::needless_range_loop)]
 
-use half::f16;
+use half::{bf16, f16};
 
 use crate::cpu::ops::tanh;
 use crate::cpu::simd::Simd;
+use crate::quant::legacy::Q8_0Block;
 
 /// Keys and values that are worked on at a time. Scores of a query with them are a row of this many floats.
 pub const TILE: usize = 64;
@@ -50,6 +51,10 @@ crate::kernels! {
         fn soften(m: usize, n: usize, s: *mut f32, how: &Softening, state: &State) = soften;
         /// `t[d][TILE]` from `n` dense rows `k[n][d]`, zeros up to the next multiple of 8 rows.
         fn transpose(n: usize, d: usize, k: *const f32, ldk: usize, t: *mut f32) = transpose;
+        /// Rows of `d` values of f16, bf16 or q8_0, `stride` bytes apart, as dense rows of floats.
+        fn rows_f16(n: usize, d: usize, from: *const u8, stride: usize, to: *mut f32) = rows::<_, f16>;
+        fn rows_bf16(n: usize, d: usize, from: *const u8, stride: usize, to: *mut f32) = rows::<_, bf16>;
+        fn rows_q8_0(n: usize, d: usize, from: *const u8, stride: usize, to: *mut f32) = rows_q8_0;
         /// How many of the first `n` columns of the masks of `m` queries are in use: one more than the last not minus infinity.
         fn used(m: usize, n: usize, mask: *const f16, stride: usize) -> usize = used;
     }
@@ -405,6 +410,106 @@ unsafe fn transpose<S: Simd>(s: S, n: usize, d: usize, k: *const f32, ldk: usize
             p += 8;
         }
         j += 8;
+    }
+}
+
+/// How many rows ahead memory is asked for: rows of one head lie apart, which the processor does not foresee.
+const AHEAD: usize = 16;
+
+/// Asks for the row that comes [`AHEAD`] rows later.
+#[inline(always)]
+fn ask_ahead<S: Simd>(s: S, row: *const u8, stride: usize, bytes: usize) {
+    let mut at = 0;
+    while at < bytes {
+        s.prefetch(row.wrapping_add(AHEAD * stride + at));
+        at += 64;
+    }
+}
+
+/// 16-bit floats.
+trait Float16: Copy {
+    /// # Safety
+    /// `p` points to `n.min(N)` values.
+    unsafe fn load<S: Simd>(s: S, p: *const Self, n: usize) -> S::F;
+}
+macro_rules! float16 {
+    ($t:ty, $load:ident, $load_part:ident) => {
+        impl Float16 for $t {
+            #[inline(always)]
+            unsafe fn load<S: Simd>(s: S, p: *const $t, n: usize) -> S::F {
+                // SAFETY: the caller's promise.
+                unsafe {
+                    if n >= S::N {
+                        s.$load(p)
+                    } else {
+                        s.$load_part(p, n)
+                    }
+                }
+            }
+        }
+    };
+}
+float16!(f16, load_f16, load_f16_part);
+float16!(bf16, load_bf16, load_bf16_part);
+
+/// # Safety
+/// The rows are there, and `to` has room.
+#[inline(always)]
+unsafe fn rows<S: Simd, T: Float16>(
+    s: S,
+    n: usize,
+    d: usize,
+    from: *const u8,
+    stride: usize,
+    to: *mut f32,
+) {
+    for r in 0..n {
+        let row = from.wrapping_add(r * stride);
+        ask_ahead(s, row, stride, 2 * d);
+        let mut i = 0;
+        while i < d {
+            // SAFETY: at most the values that are left of the row.
+            unsafe {
+                let v = T::load(s, row.cast::<T>().add(i), d - i);
+                let to = to.add(r * d + i);
+                if i + S::N <= d {
+                    s.store(to, v)
+                } else {
+                    s.store_part(to, v, d - i)
+                }
+            }
+            i += S::N;
+        }
+    }
+}
+
+/// # Safety
+/// The rows are there, and `to` has room.
+#[inline(always)]
+unsafe fn rows_q8_0<S: Simd>(
+    s: S,
+    n: usize,
+    d: usize,
+    from: *const u8,
+    stride: usize,
+    to: *mut f32,
+) {
+    for r in 0..n {
+        let row = from.wrapping_add(r * stride);
+        ask_ahead(s, row, stride, d / 32 * size_of::<Q8_0Block>());
+        for b in 0..d / 32 {
+            // SAFETY: inside the row; a block is made of bytes and has 32 codes.
+            unsafe {
+                let block = &*row.cast::<Q8_0Block>().add(b);
+                let scale = s.splat(block.d.get());
+                let mut i = 0;
+                while i < 32 {
+                    let codes = s.to_f32(s.load_i8(block.qs.as_ptr().add(i)));
+                    s.store(to.add(r * d + 32 * b + i), s.mul(codes, scale));
+                    i += S::N;
+                }
+            }
+        }
     }
 }
 

@@ -132,24 +132,13 @@ impl Attention {
     }
 }
 
-/// Whether the node can be computed.
-pub fn supports(node: Tensor) -> bool {
-    Attention::of(node).is_some()
-}
-
-/// Bytes of scratch memory for a team of `nth`.
-pub fn work_size(node: Tensor, nth: usize) -> usize {
-    Attention::of(node).map_or(0, |a| 4 * (a.scratch_floats() * nth + a.partials()))
-}
-
-/// What it costs, in elements of a simple operator.
-pub fn cost(node: Tensor) -> usize {
-    Attention::of(node).map_or(0, |a| {
-        a.q.n_rows()
-            .saturating_mul(a.k.ne[1])
-            .saturating_mul(a.k.ne[0] + a.v.ne[0])
-            / 8
-    })
+/// Bytes of scratch memory for a team of `nth`, and what it costs in elements of a simple operator; `None` if the node cannot
+/// be computed: types and shapes.
+pub fn demands(node: Tensor, nth: usize) -> Option<(usize, usize)> {
+    let a = Attention::of(node)?;
+    let work = 4 * (a.scratch_floats() * nth + a.partials());
+    let scores = a.q.n_rows().saturating_mul(a.k.ne[1]);
+    Some((work, scores.saturating_mul(a.k.ne[0] + a.v.ne[0]) / 8))
 }
 
 /// A worker's memory.
@@ -317,7 +306,7 @@ unsafe fn compute(a: &Attention, kernels: &Kernels, scratch: &Scratch, piece: &P
                 }
                 n = used;
             }
-            let (k, ldk) = floats(&a.k, first, n, piece.head_kv, kv_seq, tile);
+            let (k, ldk) = floats(kernels, &a.k, first, n, piece.head_kv, kv_seq, tile);
             if rows <= FEW_ROWS {
                 kernels.scores(rows, n, dk, q, k, ldk, scores);
             } else {
@@ -345,7 +334,7 @@ unsafe fn compute(a: &Attention, kernels: &Kernels, scratch: &Scratch, piece: &P
                 };
                 kernels.soften(n_queries, n, scores.add(at * TILE), &how, &state);
             }
-            let (v, ldv) = floats(&a.v, first, n, piece.head_kv, kv_seq, tile);
+            let (v, ldv) = floats(kernels, &a.v, first, n, piece.head_kv, kv_seq, tile);
             kernels.gemm(rows, dv, n, scores, TILE, v, ldv, state.out, dv, true);
         }
     }
@@ -362,6 +351,7 @@ fn mask_at(mask: &View, query: usize, head: usize, seq: usize, key: usize) -> *c
 /// # Safety
 /// The rows are inside the tensor, and `tile` has room for them.
 unsafe fn floats(
+    kernels: &Kernels,
     t: &View,
     first: usize,
     n: usize,
@@ -373,6 +363,20 @@ unsafe fn floats(
         return (t.row([first, head, seq]).cast(), t.nb[1] / 4);
     }
     let d = t.ne[0];
+    let (rows, stride) = (t.row([first, head, seq]), t.nb[1]);
+    let quick = match t.info.ty {
+        Type::F16 => {
+            Some(Kernels::rows_f16 as unsafe fn(&Kernels, usize, usize, *const u8, usize, *mut f32))
+        }
+        Type::Bf16 => Some(Kernels::rows_bf16 as _),
+        Type::Q8_0 => Some(Kernels::rows_q8_0 as _),
+        _ => None,
+    };
+    if let Some(quick) = quick {
+        // SAFETY: the caller's promise.
+        unsafe { quick(kernels, n, d, rows, stride, tile) };
+        return (tile, d);
+    }
     for r in 0..n {
         // SAFETY: the caller's promise.
         unsafe { t.convert([first + r, head, seq], 0, d, tile.add(r * d)) };

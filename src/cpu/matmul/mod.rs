@@ -26,14 +26,10 @@ use super::simd;
 use super::task::Task;
 use crate::graph::Tensor;
 
-/// Whether the node is a product that can be computed: operator, types and shapes.
-pub fn supports(node: Tensor) -> bool {
-    Job::new(node, 1, simd::level()).is_some()
-}
-
-/// Bytes of scratch memory that a team of `n_threads` needs for the node; 0 for nodes that are not [supported](supports).
-pub fn work_size(node: Tensor, n_threads: usize) -> usize {
-    Job::new(node, n_threads, simd::level()).map_or(0, |job| job.work_size())
+/// Bytes of scratch memory that a team of `n_threads` needs for the node; `None` if it is not a product that can be computed:
+/// operator, types and shapes.
+pub fn work_size(node: Tensor, n_threads: usize) -> Option<usize> {
+    Job::new(node, n_threads, simd::level()).map(|job| job.work_size())
 }
 
 /// Computes an `Op::Mul_mat` node: each row of `src[1]` times each row of `src[0]`.
@@ -56,7 +52,7 @@ pub fn moe_fused_up_gate(task: &Task, node: Tensor) {
     run(task, node);
 }
 
-/// Computes a node that is [supported](supports); another one is left as it is.
+/// Computes a node that has a [`work_size`]; another one is left as it is.
 fn run(task: &Task, node: Tensor) {
     if let Some(job) = Job::new(node, task.nth, simd::level())
         && job.work_size() <= task.work_size

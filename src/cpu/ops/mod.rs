@@ -83,9 +83,9 @@ fn worker_buffers(n: usize, nth: usize) -> usize {
 /// The kernel for a node and a team of `nth`; `None` if there is none for this operator, these types or these shapes.
 pub fn kernel(node: Tensor, nth: usize) -> Option<Kernel> {
     if let Some(run) = product(node.op()) {
-        return matmul::supports(node).then(|| Kernel {
+        return matmul::work_size(node, nth).map(|work_size| Kernel {
             run,
-            work_size: matmul::work_size(node, nth),
+            work_size,
             cost: usize::MAX,
         });
     }
@@ -330,10 +330,10 @@ pub fn kernel(node: Tensor, nth: usize) -> Option<Kernel> {
             accept(ok && f32_out && f32_same(0), 8, generate::hadamard)
         }
 
-        Op::Flash_attn_ext => attention::supports(node).then(|| Kernel {
+        Op::Flash_attn_ext => attention::demands(node, nth).map(|(work_size, cost)| Kernel {
             run: attention::flash_attn_ext,
-            work_size: attention::work_size(node, nth),
-            cost: attention::cost(node),
+            work_size,
+            cost,
         }),
 
         Op::Map_unary => accept(f32_out && f32_same(0), 0, generate::map_rows),

@@ -4,7 +4,8 @@ use half::{bf16, f16};
 
 use crate::cpu::simd::Simd;
 use crate::graph::UnaryOp;
-use crate::quant::Type;
+use crate::quant::legacy::Q8_0Block;
+use crate::quant::{Half, Type};
 
 /// A row kernel `y[i] = f(x[i])`.
 pub type Unary = unsafe fn(&Rows, usize, *const f32, *mut f32);
@@ -79,6 +80,8 @@ crate::kernels! {
         fn bf16_to_f32(n: usize, x: *const bf16, y: *mut f32) = bf16_to_f32;
         fn f32_to_bf16(n: usize, x: *const f32, y: *mut bf16) = f32_to_bf16;
 
+        /// Encodes `n` values (whole blocks) as q8_0.
+        fn f32_to_q8_0(n: usize, x: *const f32, y: *mut u8) = f32_to_q8_0;
         /// `out = pos * freq` modulo a turn, in -pi..pi.
         fn angles(n: usize, pos: *const f64, freq: *const f64, out: *mut f32) = angles;
         /// Rotates `n` neighbouring values `(x[2 i], x[2 i + 1])`: `cos` has each cosine twice, `sin` each sine negated and not.
@@ -667,6 +670,34 @@ unsafe fn f32_to_bf16<S: Simd>(s: S, n: usize, x: *const f32, y: *mut bf16) {
         }
         if i < n {
             s.store_bf16_part(y.add(i), s.load_part(x.add(i), n - i), n - i);
+        }
+    }
+}
+
+/// # Safety
+/// `x` points to `n` values, a multiple of 32, and `y` to room for as many in q8_0.
+#[inline(always)]
+unsafe fn f32_to_q8_0<S: Simd>(s: S, n: usize, x: *const f32, y: *mut u8) {
+    for b in 0..n / 32 {
+        // SAFETY: a block of 32 values; a block of q8_0 is made of bytes.
+        unsafe {
+            let x = x.add(32 * b);
+            let to = y.cast::<Q8_0Block>().add(b);
+            let mut most = s.zero();
+            let mut i = 0;
+            while i < 32 {
+                most = s.max(s.abs(s.load(x.add(i))), most);
+                i += S::N;
+            }
+            let most = s.max_of(most);
+            let inverse = s.splat(if most != 0.0 { 127.0 / most } else { 0.0 });
+            (*to).d = Half::saturating(most / 127.0);
+            let codes = (&raw mut (*to).qs).cast::<i8>();
+            i = 0;
+            while i < 32 {
+                s.store_i8(codes.add(i), s.to_i32(s.mul(s.load(x.add(i)), inverse)));
+                i += S::N;
+            }
         }
     }
 }

@@ -237,6 +237,9 @@ impl View {
             if self.dense_rows() {
                 match ty {
                     Type::F16 | Type::Bf16 => self.rows.narrow(ty, n, src, row.add(from * 2)),
+                    Type::Q8_0 => self
+                        .rows
+                        .f32_to_q8_0(n, src, row.add(from / 32 * block_bytes)),
                     _ => {
                         let start = if from == 0 {
                             0
