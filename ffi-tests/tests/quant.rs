@@ -102,13 +102,8 @@ impl Random {
 
 const ROW: usize = 1024;
 
-/// Types that a type has a conversion function for in the reference, and that are more than a number.
-fn quantized() -> impl Iterator<Item = Type> {
-    TYPES
-        .iter()
-        .filter(|info| info.quantized)
-        .map(|info| info.ty)
-}
+/// Types whose rows the reference's own `to_float` misreads: it takes the scale in front of them for codes.
+const MISREAD: [Type; 2] = [Type::Iq1_bn, Type::Iq2_bn];
 
 #[test]
 fn types_have_the_reference_s_properties() {
@@ -138,7 +133,7 @@ fn types_have_the_reference_s_properties() {
 fn any_bytes_decode_to_the_reference_s_floats() {
     let [ikrs, reference] = Quant::both();
     let mut random = Random(42);
-    for info in TYPES {
+    for info in TYPES.iter().filter(|info| !MISREAD.contains(&info.ty)) {
         for _ in 0..64 {
             let mut row: Vec<u8> = (0..info.row_size(ROW))
                 .map(|_| random.bits() as u8)
@@ -189,12 +184,16 @@ fn types_without_a_search_encode_to_the_reference_s_bytes() {
 fn other_types_encode_with_no_larger_error() {
     let [ikrs, reference] = Quant::both();
     let mut log_ratios = Vec::new();
-    for ty in quantized() {
+    for info in TYPES
+        .iter()
+        .filter(|info| info.quantized && !MISREAD.contains(&info.ty))
+    {
+        let ty = info.ty;
         if ikrs.traits(ty).from_float.is_none() || reference.traits(ty).to_float.is_none() {
             continue;
         }
         for weighted in [false, true] {
-            if !weighted && ty.info().is_some_and(|info| info.needs_imatrix) {
+            if !weighted && info.needs_imatrix {
                 continue;
             }
             let mut random = Random(44);

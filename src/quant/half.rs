@@ -49,6 +49,12 @@ impl Bhalf {
         Bhalf((if is_nan { quiet } else { rounded } as u16).to_le_bytes())
     }
 
+    /// Rounds like [`Bhalf::new`], but gives the largest finite number instead of infinity.
+    #[inline(always)]
+    pub fn saturating(value: f32) -> Bhalf {
+        Bhalf::new(value.clamp(-3.38e38, 3.38e38))
+    }
+
     #[inline(always)]
     pub fn get(self) -> f32 {
         f32::from_bits((u16::from_le_bytes(self.0) as u32) << 16)

@@ -403,7 +403,7 @@ pub struct Q8_kBlock {
 
 impl Q8_kBlock {
     #[inline(always)]
-    fn new(x: &[f32; BLOCK]) -> Q8_kBlock {
+    pub fn new(x: &[f32; BLOCK]) -> Q8_kBlock {
         // 127 times the scale must not round to infinity.
         let amax = x.iter().fold(0f32, |m, v| m.max(v.abs())).min(3.4e38);
         let d = amax / 127.0;

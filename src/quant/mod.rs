@@ -7,6 +7,8 @@
 // Types are called what the field calls them.
 #![allow(non_camel_case_types)]
 
+pub mod activation;
+pub mod codebook;
 mod float;
 mod ftype;
 pub mod grid;
@@ -19,8 +21,10 @@ pub mod legacy;
 pub mod nonlinear;
 pub mod search;
 mod superblock;
+pub mod ternary;
 #[cfg(test)]
 mod tests;
+pub mod trellis;
 
 use bytemuck::Pod;
 use multiversion::multiversion;
@@ -212,6 +216,31 @@ pub const TYPES: &[TypeInfo] = &[
     TypeInfo::codec::<iqk::Iq5_ks>(),
     TypeInfo::codec::<iqkss::Iq4_kss>(),
     TypeInfo::codec::<iqkss::Iq2_kl>(),
+    TypeInfo::codec::<nonlinear::Mxfp4>(),
+    TypeInfo::codec::<ternary::Iq1_bn>(),
+    TypeInfo::codec::<ternary::Iq2_bn>(),
+    TypeInfo::codec::<ternary::Q1_0_g128>(),
+    TypeInfo::codec::<activation::Q8_0_x4>(),
+    TypeInfo::codec::<activation::Q8_1_x4>(),
+    TypeInfo::codec::<activation::Q8_2_x4>(),
+    TypeInfo::codec::<activation::Q8_k16>(),
+    TypeInfo::codec::<activation::Q8_k32>(),
+    TypeInfo::codec::<activation::Q8_k64>(),
+    TypeInfo::codec::<activation::Q8_k128>(),
+    TypeInfo::codec::<activation::Q8_kr8>(),
+    TypeInfo::codec::<activation::Q8_kv>(),
+    TypeInfo::decoder::<ternary::I2_s>(),
+    TypeInfo::decoder::<codebook::Iq2_xxs>(),
+    TypeInfo::decoder::<codebook::Iq2_xs>(),
+    TypeInfo::decoder::<codebook::Iq2_s>(),
+    TypeInfo::decoder::<codebook::Iq3_xxs>(),
+    TypeInfo::decoder::<codebook::Iq3_s>(),
+    TypeInfo::decoder::<codebook::Iq1_s>(),
+    TypeInfo::decoder::<codebook::Iq1_m>(),
+    TypeInfo::decoder::<trellis::Iq1_kt>(),
+    TypeInfo::decoder::<trellis::Iq2_kt>(),
+    TypeInfo::decoder::<trellis::Iq3_kt>(),
+    TypeInfo::decoder::<trellis::Iq4_kt>(),
 ];
 
 const fn index_by_number() -> [u8; 512] {

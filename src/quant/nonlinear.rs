@@ -184,3 +184,109 @@ impl Encode for Iq4_xs {
         }
     }
 }
+
+/// 32 four-bit floats (a sign, two bits of exponent, one of mantissa) under a power of two.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+pub struct Mxfp4Block {
+    /// The exponent of twice the scale, with the bias of single floats.
+    pub e: u8,
+    pub qs: [u8; 16],
+}
+
+/// What the codes stand for, doubled.
+const MXFP4: [f32; 16] = [
+    0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 0.0, -1.0, -2.0, -3.0, -4.0, -6.0, -8.0, -12.0,
+];
+
+impl Mxfp4Block {
+    /// Half of the scale, which goes with doubled values.
+    #[inline(always)]
+    fn scale(e: u8) -> f32 {
+        f32::from_bits(match e {
+            0 => 0x0020_0000,
+            1 => 0x0040_0000,
+            _ => u32::from(e - 1) << 23,
+        })
+    }
+
+    /// The code of the nearest value.
+    #[inline(always)]
+    fn code(t: f32) -> u8 {
+        let magnitude = t.abs();
+        let mut code = 0;
+        for k in 1..8 {
+            code += u8::from(magnitude > 0.5 * (MXFP4[k - 1] + MXFP4[k]));
+        }
+        if t < 0.0 && code > 0 { code | 8 } else { code }
+    }
+
+    /// The block with this exponent, and its weighted error.
+    #[inline(always)]
+    fn new(x: &[f32; SMALL], w: &[f32; SMALL], e: u8) -> (Mxfp4Block, f32) {
+        let d = Mxfp4Block::scale(e);
+        let inverse = search::inverse(d);
+        let mut codes = [0; SMALL];
+        let mut error = 0f32;
+        for j in 0..SMALL {
+            codes[j] = Mxfp4Block::code(x[j] * inverse);
+            // In units of the values' own magnitude, whose square does not overflow.
+            let miss = x[j] - d * MXFP4[usize::from(codes[j])];
+            error += w[j] * miss * miss;
+        }
+        let mut qs = [0; 16];
+        for j in 0..16 {
+            qs[j] = codes[j] | codes[j + 16] << 4;
+        }
+        (Mxfp4Block { e, qs }, error)
+    }
+}
+
+pub struct Mxfp4;
+impl BlockFormat for Mxfp4 {
+    const TYPE: Type = Type::Mxfp4;
+    const NAME: &'static str = "mxfp4";
+    const BLOCK: usize = SMALL;
+    type Block = Mxfp4Block;
+    const ACTIVATION: Option<Type> = Some(Type::Q8_2_x4);
+
+    #[inline(always)]
+    fn decode(row: &[u8], out: &mut [f32]) {
+        for (block, out) in blocks::<Self>(row)
+            .iter()
+            .zip(out.as_chunks_mut::<SMALL>().0)
+        {
+            let d = Mxfp4Block::scale(block.e);
+            for (j, b) in block.qs.iter().enumerate() {
+                out[j] = d * MXFP4[usize::from(b & 15)];
+                out[j + 16] = d * MXFP4[usize::from(b >> 4)];
+            }
+        }
+    }
+}
+impl Encode for Mxfp4 {
+    #[inline(always)]
+    fn encode(values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
+        let xs = values.as_chunks::<SMALL>().0;
+        for (i, (block, x)) in blocks_mut::<Self>(out).iter_mut().zip(xs).enumerate() {
+            let (mut scaled, mut w) = (*x, search::block_importance(x, weights, i));
+            let Some(unit) = search::normalize(&mut scaled, &mut w) else {
+                *block = Mxfp4Block::zeroed();
+                continue;
+            };
+            // The largest value is 1 to 2 units, so it is 6 to 12 times a scale of 2^-2 or 2^-3: try these and their neighbours.
+            let exponent = (unit.to_bits() >> 23) as i32;
+            let mut best = f32::INFINITY;
+            for shift in -4..=0 {
+                // 252 is the last exponent under which no value is infinite.
+                let e = (exponent + 1 + shift).clamp(0, 252) as u8;
+                let inner = (127 + 1 + shift) as u8;
+                let error = Mxfp4Block::new(&scaled, &w, inner).1;
+                if error < best {
+                    best = error;
+                    *block = Mxfp4Block::new(x, &w, e).0;
+                }
+            }
+        }
+    }
+}
