@@ -203,17 +203,6 @@ enum llama_vocab_type {
     LLAMA_VOCAB_TYPE_PLAMO2 = 6,
 };
 
-// The kind of a token, as in model files.
-enum llama_token_type {
-    LLAMA_TOKEN_TYPE_UNDEFINED = 0,
-    LLAMA_TOKEN_TYPE_NORMAL = 1,
-    LLAMA_TOKEN_TYPE_UNKNOWN = 2,
-    LLAMA_TOKEN_TYPE_CONTROL = 3,
-    LLAMA_TOKEN_TYPE_USER_DEFINED = 4,
-    LLAMA_TOKEN_TYPE_UNUSED = 5,
-    LLAMA_TOKEN_TYPE_BYTE = 6,
-};
-
 // Properties of a token: bits.
 enum llama_token_attr {
     LLAMA_TOKEN_ATTR_UNDEFINED = 0,
@@ -229,6 +218,17 @@ enum llama_token_attr {
     // Takes the white space on its right.
     LLAMA_TOKEN_ATTR_RSTRIP = 256,
     LLAMA_TOKEN_ATTR_SINGLE_WORD = 512,
+};
+
+// The kind of a token, as in model files.
+enum llama_token_type {
+    LLAMA_TOKEN_TYPE_UNDEFINED = 0,
+    LLAMA_TOKEN_TYPE_NORMAL = 1,
+    LLAMA_TOKEN_TYPE_UNKNOWN = 2,
+    LLAMA_TOKEN_TYPE_CONTROL = 3,
+    LLAMA_TOKEN_TYPE_USER_DEFINED = 4,
+    LLAMA_TOKEN_TYPE_UNUSED = 5,
+    LLAMA_TOKEN_TYPE_BYTE = 6,
 };
 
 // `enum llama_flash_attn_type`.
@@ -259,12 +259,14 @@ struct llama_model;
 // Replaces or adds a metadata value of the model file. A list of them ends with an empty key.
 struct llama_model_kv_override;
 
+// What C callers know as `struct llama_sampler_adaptive_p`.
 struct llama_sampler_adaptive_p;
 
 struct llama_sampler_dry;
 
 struct llama_sampler_grammar;
 
+// What C callers know as `struct llama_vocab`.
 struct llama_vocab;
 
 // Called with the fraction that is loaded; returning false cancels.
@@ -507,18 +509,6 @@ struct llama_kv_cache_view {
     llama_seq_id *cells_sequences;
 };
 
-// A message of a chat.
-struct llama_chat_message {
-    const char *role;
-    const char *content;
-};
-
-// Bits that say what `llama_state_seq_*` save.
-typedef uint32_t llama_state_seq_flags;
-
-// What a caller's own sampler keeps.
-typedef void *llama_sampler_context_t;
-
 // A candidate for the next token.
 struct llama_token_data {
     llama_token id;
@@ -549,10 +539,22 @@ struct llama_sampler_i {
     void (*free)(struct llama_sampler *smpl);
 };
 
+// What a caller's own sampler keeps.
+typedef void *llama_sampler_context_t;
+
 // A sampler of the caller's own: its functions and what they keep.
 struct llama_sampler {
     struct llama_sampler_i *iface;
     llama_sampler_context_t ctx;
+};
+
+// Bits that say what `llama_state_seq_*` save.
+typedef uint32_t llama_state_seq_flags;
+
+// A message of a chat.
+struct llama_chat_message {
+    const char *role;
+    const char *content;
 };
 
 #ifdef __cplusplus
@@ -1037,11 +1039,581 @@ LLAMA_API int32_t llama_model_desc(const struct llama_model *model, char *buf, s
 // The pointers are null or as their types say.
 LLAMA_API struct ggml_tensor *llama_get_model_tensor(struct llama_model *model, const char *name);
 
+// Sorts by descending logit and computes the probabilities.
+//
+// # Safety
+// `ctx` is null or a context; `candidates` is null or an array of candidates.
+LLAMA_API void llama_sample_softmax(struct llama_context *ctx, struct llama_token_data_array *candidates);
+
+// As `llama_sample_softmax`, but the probabilities are relative to the largest.
+//
+// # Safety
+// `ctx` is null or a context; `candidates` is null or an array of candidates.
+LLAMA_API void llama_sample_dist(struct llama_context *ctx, struct llama_token_data_array *candidates);
+
+// Keeps the `k` most probable (all if `k` is not positive), at least `min_keep`.
+//
+// # Safety
+// `ctx` is null or a context; `candidates` is null or an array of candidates.
+LLAMA_API
+void llama_sample_top_k(struct llama_context *ctx,
+                        struct llama_token_data_array *candidates,
+                        int32_t k,
+                        size_t min_keep);
+
+// Keeps the most probable whose probabilities add up to `p`: nucleus sampling, <https://arxiv.org/abs/1904.09751>.
+//
+// # Safety
+// `ctx` is null or a context; `candidates` is null or an array of candidates.
+LLAMA_API
+void llama_sample_top_p(struct llama_context *ctx,
+                        struct llama_token_data_array *candidates,
+                        float p,
+                        size_t min_keep);
+
+// Keeps those at least `p` times as probable as the most probable one.
+//
+// # Safety
+// `ctx` is null or a context; `candidates` is null or an array of candidates.
+LLAMA_API
+void llama_sample_min_p(struct llama_context *ctx,
+                        struct llama_token_data_array *candidates,
+                        float p,
+                        size_t min_keep);
+
+// Cuts the tail where the curvature of the sorted probabilities has been spent up to `z`.
+//
+// # Safety
+// `ctx` is null or a context; `candidates` is null or an array of candidates.
+LLAMA_API
+void llama_sample_tail_free(struct llama_context *ctx,
+                            struct llama_token_data_array *candidates,
+                            float z,
+                            size_t min_keep);
+
+// Keeps those whose surprise is nearest to the expected one: <https://arxiv.org/abs/2202.00666>.
+//
+// # Safety
+// `ctx` is null or a context; `candidates` is null or an array of candidates.
+LLAMA_API
+void llama_sample_typical(struct llama_context *ctx,
+                          struct llama_token_data_array *candidates,
+                          float p,
+                          size_t min_keep);
+
+// Divides the logits by a temperature that depends on the entropy: <https://arxiv.org/abs/2309.02772>.
+//
+// # Safety
+// `ctx` is null or a context; `candidates` is null or an array of candidates.
+LLAMA_API
+void llama_sample_entropy(struct llama_context *ctx,
+                          struct llama_token_data_array *candidates,
+                          float min_temp,
+                          float max_temp,
+                          float exponent_val);
+
+// Divides the logits by the temperature.
+//
+// # Safety
+// `ctx` is null or a context; `candidates` is null or an array of candidates.
+LLAMA_API void llama_sample_temp(struct llama_context *ctx, struct llama_token_data_array *candidates, float temp);
+
+// Keeps those within `top_n_sigma` standard deviations of the largest logit: <https://arxiv.org/abs/2411.07641>.
+//
+// # Safety
+// `ctx` is null or a context; `candidates` is null or an array of candidates.
+LLAMA_API
+void llama_sample_top_n_sigma(struct llama_context *ctx,
+                              struct llama_token_data_array *candidates,
+                              float top_n_sigma);
+
+// With some probability, excludes the most probable tokens above the threshold but the last of them.
+//
+// # Safety
+// `ctx` is a context; `candidates` is null or an array of candidates.
+LLAMA_API
+void llama_sample_xtc(struct llama_context *ctx,
+                      struct llama_token_data_array *candidates_p,
+                      float probability,
+                      float threshold,
+                      size_t min_keep);
+
+// Makes the last tokens less likely: `penalty_repeat` divides their logits (multiplies negative ones,
+// <https://arxiv.org/abs/1909.05858>), `penalty_freq` is subtracted per occurrence, `penalty_present` once.
+//
+// # Safety
+// `ctx` is null or a context; `candidates` is null or an array of candidates; there are `penalty_last_n` last tokens.
+LLAMA_API
+void llama_sample_repetition_penalties(struct llama_context *ctx,
+                                       struct llama_token_data_array *candidates,
+                                       const llama_token *last_tokens,
+                                       size_t penalty_last_n,
+                                       float penalty_repeat,
+                                       float penalty_freq,
+                                       float penalty_present);
+
+// Moves logits away from those of a negative prompt: <https://arxiv.org/abs/2306.17806>. Both become log-probabilities.
+//
+// # Safety
+// `ctx` is null or a context; there is a logit for each token of its model behind both other pointers unless they are null.
+LLAMA_API
+void llama_sample_apply_guidance(struct llama_context *ctx,
+                                 float *logits,
+                                 float *logits_guidance,
+                                 float scale);
+
+// Seeds the random numbers of a context; with `LLAMA_DEFAULT_SEED` by the clock.
+//
+// # Safety
+// The pointer is null or to a context.
+LLAMA_API void llama_set_rng_seed(struct llama_context *ctx, uint32_t seed);
+
+// Picks a token by mirostat, version 1: <https://arxiv.org/abs/2007.14966>.
+//
+// # Safety
+// `ctx` is a context; `candidates` is null or an array of candidates; `mu` is null or a number.
+LLAMA_API
+llama_token llama_sample_token_mirostat(struct llama_context *ctx,
+                                        struct llama_token_data_array *candidates,
+                                        float tau,
+                                        float eta,
+                                        int32_t m,
+                                        float *mu);
+
+// Picks a token by mirostat, version 2.
+//
+// # Safety
+// `ctx` is a context; `candidates` is null or an array of candidates; `mu` is null or a number.
+LLAMA_API
+llama_token llama_sample_token_mirostat_v2(struct llama_context *ctx,
+                                           struct llama_token_data_array *candidates,
+                                           float tau,
+                                           float eta,
+                                           float *mu);
+
+// Picks the token of the largest logit. The context may be null.
+//
+// # Safety
+// `ctx` is null or a context; `candidates` is null or an array of candidates.
+LLAMA_API llama_token llama_sample_token_greedy(struct llama_context *ctx, struct llama_token_data_array *candidates);
+
+// Picks a token by the probabilities that the logits mean, with the context's random numbers.
+//
+// # Safety
+// `ctx` is a context; `candidates` is null or an array of candidates.
+LLAMA_API llama_token llama_sample_token(struct llama_context *ctx, struct llama_token_data_array *candidates);
+
+// Makes an adaptive-p sampler for a vocabulary: it selects tokens near the probability `target` (negative turns it off), which
+// adapts by `decay` (0 to 1).
+LLAMA_API
+struct llama_sampler_adaptive_p *llama_init_adaptive_p(int32_t n_vocab,
+                                                       float target,
+                                                       float decay,
+                                                       bool updt_w_cur,
+                                                       uint32_t seed);
+
+// Takes down the probabilities before any other sampler.
+//
+// # Safety
+// `ctx` is null or a context; `candidates` is null or an array of candidates; `adapt_p_ctx` is null or from
+// `llama_init_adaptive_p`.
+LLAMA_API
+void llama_prep_adaptive_p(struct llama_context *ctx,
+                           struct llama_token_data_array *candidates,
+                           struct llama_sampler_adaptive_p *adapt_p_ctx);
+
+// Replaces the logits by how near the probabilities are to the adapted target.
+//
+// # Safety
+// As for `llama_prep_adaptive_p`.
+LLAMA_API
+void llama_sample_adaptive_p(struct llama_context *ctx,
+                             struct llama_token_data_array *candidates,
+                             struct llama_sampler_adaptive_p *adapt_p_ctx);
+
+// Picks a token after `llama_sample_adaptive_p`.
+//
+// # Safety
+// As for `llama_prep_adaptive_p`.
+LLAMA_API
+llama_token llama_sample_token_adaptive_p(struct llama_context *ctx,
+                                          struct llama_token_data_array *candidates,
+                                          struct llama_sampler_adaptive_p *adapt_p_ctx);
+
+// Shortens the sampler's history once tokens were sent to the user, or taken back.
+//
+// # Safety
+// The pointer is null or from `llama_init_adaptive_p`.
+LLAMA_API
+void llama_review_adaptive_p(struct llama_sampler_adaptive_p *adapt_p_ctx,
+                             size_t n_unsent,
+                             bool rewind_status);
+
+// Calls the `reset` function of a caller's own sampler.
+//
+// # Safety
+// The pointer is null or to a sampler whose functions are what they say.
+LLAMA_API void llama_sampler_reset(struct llama_sampler *smpl);
+
+// Bytes that the state takes now.
+//
+// # Safety
+// The pointer is null or to a context.
+LLAMA_API size_t llama_state_get_size(struct llama_context *ctx);
+
+// Copies the state to `dst`. Returns how many bytes, 0 if they are more than `size`.
+//
+// # Safety
+// The pointers are null or to a context and `size` bytes.
+LLAMA_API size_t llama_state_get_data(struct llama_context *ctx, uint8_t *dst, size_t size);
+
+// Restores a state. Returns how many bytes were read, 0 on failure.
+//
+// # Safety
+// The pointers are null or to a context and `size` bytes.
+LLAMA_API size_t llama_state_set_data(struct llama_context *ctx, const uint8_t *src, size_t size);
+
+// Restores the state and the tokens that led to it from a file.
+//
+// # Safety
+// The pointers are null or as their types say; `tokens_out` has room for `n_token_capacity`.
+LLAMA_API
+bool llama_state_load_file(struct llama_context *ctx,
+                           const char *path_session,
+                           llama_token *tokens_out,
+                           size_t n_token_capacity,
+                           size_t *n_token_count_out);
+
+// Saves the state and the tokens that led to it to a file.
+//
+// # Safety
+// The pointers are null or as their types say.
+LLAMA_API
+bool llama_state_save_file(struct llama_context *ctx,
+                           const char *path_session,
+                           const llama_token *tokens_in,
+                           size_t n_token_count);
+
+// Bytes that the state of a sequence takes now.
+//
+// # Safety
+// The pointer is null or to a context.
+LLAMA_API size_t llama_state_seq_get_size(struct llama_context *ctx, llama_seq_id seq_id, llama_state_seq_flags flags);
+
+// Copies the state of a sequence to `dst`. Returns how many bytes, 0 if they are more than `size`.
+//
+// # Safety
+// The pointers are null or to a context and `size` bytes.
+LLAMA_API
+size_t llama_state_seq_get_data(struct llama_context *ctx,
+                                uint8_t *dst,
+                                size_t size,
+                                llama_seq_id seq_id,
+                                llama_state_seq_flags flags);
+
+// Replaces a sequence by a saved one. Returns how many bytes were read, 0 on failure.
+//
+// # Safety
+// The pointers are null or to a context and `size` bytes.
+LLAMA_API
+size_t llama_state_seq_set_data(struct llama_context *ctx,
+                                const uint8_t *src,
+                                size_t size,
+                                llama_seq_id dest_seq_id,
+                                llama_state_seq_flags flags);
+
+// Saves a sequence and its tokens to a file. Returns the file's size, 0 on failure.
+//
+// # Safety
+// The pointers are null or as their types say.
+LLAMA_API
+size_t llama_state_seq_save_file(struct llama_context *ctx,
+                                 const char *filepath,
+                                 llama_seq_id seq_id,
+                                 const llama_token *tokens_in,
+                                 size_t n_token_count);
+
+// Replaces a sequence by that of a file. Returns how many bytes were read, 0 on failure.
+//
+// # Safety
+// The pointers are null or as their types say; `tokens_out` has room for `n_token_capacity`.
+LLAMA_API
+size_t llama_state_seq_load_file(struct llama_context *ctx,
+                                 const char *filepath,
+                                 llama_seq_id dest_seq_id,
+                                 llama_token *tokens_out,
+                                 size_t n_token_capacity,
+                                 size_t *n_token_count_out);
+
+// The old name of `llama_state_get_size`.
+//
+// # Safety
+// As for `llama_state_get_size`.
+LLAMA_API
+__attribute__((deprecated("use llama_state_get_size instead")))
+size_t llama_get_state_size(struct llama_context *ctx);
+
+// As `llama_state_get_data`, with as much room as it needs.
+//
+// # Safety
+// As for `llama_state_get_data`.
+LLAMA_API
+__attribute__((deprecated("use llama_state_get_data instead")))
+size_t llama_copy_state_data(struct llama_context *ctx,
+                             uint8_t *dst);
+
+// The old name of `llama_state_load_file`.
+//
+// # Safety
+// As for `llama_state_load_file`.
+LLAMA_API
+__attribute__((deprecated("use llama_state_load_file instead")))
+bool llama_load_session_file(struct llama_context *ctx,
+                             const char *path_session,
+                             llama_token *tokens_out,
+                             size_t n_token_capacity,
+                             size_t *n_token_count_out);
+
+// The old name of `llama_state_save_file`.
+//
+// # Safety
+// As for `llama_state_save_file`.
+LLAMA_API
+__attribute__((deprecated("use llama_state_save_file instead")))
+bool llama_save_session_file(struct llama_context *ctx,
+                             const char *path_session,
+                             const llama_token *tokens_in,
+                             size_t n_token_count);
+
 // Quantizes a model file. Returns 0 on success, 1 on failure, with the reason in the log; a failure leaves no output file.
 LLAMA_API
 uint32_t llama_model_quantize(const char *fname_inp,
                               const char *fname_out,
                               const struct llama_model_quantize_params *params);
+
+// How the vocabulary makes tokens.
+//
+// # Safety
+// The pointer is null or to what its type says, not freed.
+LLAMA_API enum llama_vocab_type llama_vocab_type(const struct llama_vocab *vocab);
+
+// The number of tokens.
+//
+// # Safety
+// The pointer is null or to what its type says, not freed.
+LLAMA_API int32_t llama_vocab_n_tokens(const struct llama_vocab *vocab);
+
+//
+// # Safety
+// The pointer is null or to what its type says, not freed.
+LLAMA_API int32_t llama_n_vocab(const struct llama_model *model);
+
+// The text of a token as the vocabulary writes it; null if there is no such token.
+//
+// # Safety
+// The pointer is null or to what its type says, not freed.
+LLAMA_API const char *llama_vocab_get_text(const struct llama_vocab *vocab, llama_token token);
+
+//
+// # Safety
+// The pointer is null or to what its type says, not freed.
+LLAMA_API const char *llama_token_get_text(const struct llama_model *model, llama_token token);
+
+// The score of a token.
+//
+// # Safety
+// The pointer is null or to what its type says, not freed.
+LLAMA_API float llama_token_get_score(const struct llama_model *model, llama_token token);
+
+// The attributes of a token.
+//
+// # Safety
+// The pointer is null or to what its type says, not freed.
+LLAMA_API enum llama_token_attr llama_token_get_attr(const struct llama_model *model, llama_token token);
+
+// Whether a generation ends with this token.
+//
+// # Safety
+// The pointer is null or to what its type says, not freed.
+LLAMA_API bool llama_token_is_eog(const struct llama_model *model, llama_token token);
+
+//
+// # Safety
+// The pointer is null or to what its type says, not freed.
+LLAMA_API bool llama_vocab_is_eog(const struct llama_vocab *vocab, llama_token token);
+
+// Whether this is a control token, which is not shown.
+//
+// # Safety
+// The pointer is null or to what its type says, not freed.
+LLAMA_API bool llama_token_is_control(const struct llama_model *model, llama_token token);
+
+// The token of the beginning of a text.
+//
+// # Safety
+// The pointer is null or to what its type says, not freed.
+LLAMA_API llama_token llama_token_bos(const struct llama_model *model);
+
+//
+// # Safety
+// The pointer is null or to what its type says, not freed.
+LLAMA_API llama_token llama_vocab_bos(const struct llama_vocab *vocab);
+
+// The token of the end of a text.
+//
+// # Safety
+// The pointer is null or to what its type says, not freed.
+LLAMA_API llama_token llama_token_eos(const struct llama_model *model);
+
+//
+// # Safety
+// The pointer is null or to what its type says, not freed.
+LLAMA_API llama_token llama_vocab_eos(const struct llama_vocab *vocab);
+
+// The token that separates sentences.
+//
+// # Safety
+// The pointer is null or to what its type says, not freed.
+LLAMA_API llama_token llama_token_sep(const struct llama_model *model);
+
+// The token of the end of a line.
+//
+// # Safety
+// The pointer is null or to what its type says, not freed.
+LLAMA_API llama_token llama_token_nl(const struct llama_model *model);
+
+// The token that fills up.
+//
+// # Safety
+// The pointer is null or to what its type says, not freed.
+LLAMA_API llama_token llama_token_pad(const struct llama_model *model);
+
+// The token in front of the text before a gap that is to be filled.
+//
+// # Safety
+// The pointer is null or to what its type says, not freed.
+LLAMA_API llama_token llama_token_prefix(const struct llama_model *model);
+
+// The token in front of the filling.
+//
+// # Safety
+// The pointer is null or to what its type says, not freed.
+LLAMA_API llama_token llama_token_middle(const struct llama_model *model);
+
+// The token in front of the text behind the gap.
+//
+// # Safety
+// The pointer is null or to what its type says, not freed.
+LLAMA_API llama_token llama_token_suffix(const struct llama_model *model);
+
+// The token of the end of a turn.
+//
+// # Safety
+// The pointer is null or to what its type says, not freed.
+LLAMA_API llama_token llama_token_eot(const struct llama_model *model);
+
+// Whether `llama_tokenize` begins a text with BOS: 1 or 0, -1 if unknown.
+//
+// # Safety
+// The pointer is null or to what its type says, not freed.
+LLAMA_API int32_t llama_add_bos_token(const struct llama_model *model);
+
+// Whether `llama_tokenize` ends a text with EOS: 1 or 0, -1 if unknown.
+//
+// # Safety
+// The pointer is null or to what its type says, not freed.
+LLAMA_API int32_t llama_add_eos_token(const struct llama_model *model);
+
+//
+// # Safety
+// The pointer is null or to what its type says, not freed.
+LLAMA_API bool llama_vocab_get_add_bos(const struct llama_vocab *vocab);
+
+//
+// # Safety
+// The pointer is null or to what its type says, not freed.
+LLAMA_API bool llama_vocab_get_add_eos(const struct llama_vocab *vocab);
+
+// The vocabulary of a model, which lives as long as the model.
+//
+// # Safety
+// The pointer is null or to what its type says, not freed.
+LLAMA_API const struct llama_vocab *llama_model_get_vocab(const struct llama_model *model);
+
+//
+// # Safety
+// The pointer is null or to what its type says, not freed.
+LLAMA_API const struct llama_vocab *llama_get_model_vocab(const struct llama_model *model);
+
+// Tokenizes a text. Returns the number of tokens, negated if they do not fit into `n_tokens_max`.
+//
+// # Safety
+// `model` is null or a model; `text` is readable for `text_len` bytes and `tokens` writable for `n_tokens_max` tokens.
+LLAMA_API
+int32_t llama_tokenize(const struct llama_model *model,
+                       const char *text,
+                       int32_t text_len,
+                       llama_token *tokens,
+                       int32_t n_tokens_max,
+                       bool add_special,
+                       bool parse_special);
+
+// As `llama_tokenize`, with a vocabulary.
+//
+// # Safety
+// `vocab` is null or a vocabulary; the rest as for `llama_tokenize`.
+LLAMA_API
+int32_t llama_vocab_tokenize(const struct llama_vocab *vocab,
+                             const char *text,
+                             int32_t text_len,
+                             llama_token *tokens,
+                             int32_t n_tokens_max,
+                             bool add_special,
+                             bool parse_special);
+
+// What a token reads as, without a null byte at its end. Returns its length, negated if it does not fit into `length`.
+//
+// # Safety
+// `model` is null or a model; `buf` is writable for `length` bytes.
+LLAMA_API
+int32_t llama_token_to_piece(const struct llama_model *model,
+                             llama_token token,
+                             char *buf,
+                             int32_t length,
+                             int32_t lstrip,
+                             bool special);
+
+// As `llama_token_to_piece`, with a vocabulary.
+//
+// # Safety
+// `vocab` is null or a vocabulary; `buf` is writable for `length` bytes.
+LLAMA_API
+int32_t llama_token_to_piece_vocab(const struct llama_vocab *vocab,
+                                   llama_token token,
+                                   char *buf,
+                                   int32_t length,
+                                   int32_t lstrip,
+                                   bool special);
+
+// The text of tokens, without a null byte at its end. Returns its length; if it does not fit into `text_len_max`, the
+// negated length that is enough.
+//
+// # Safety
+// `vocab` is null or a vocabulary; `tokens` is readable for `n_tokens` tokens and `text` writable for `text_len_max` bytes.
+LLAMA_API
+int32_t llama_detokenize(const struct llama_vocab *vocab,
+                         const llama_token *tokens,
+                         int32_t n_tokens,
+                         char *text,
+                         int32_t text_len_max,
+                         bool remove_special,
+                         bool unparse_special);
+
+// The chat template of a model: the default one, or the one with this name. Null if it has none.
+//
+// # Safety
+// `model` is null or a model; `name` is null or a C string. The result lives as long as the model.
+LLAMA_API const char *llama_model_chat_template(const struct llama_model *model, const char *name);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -13,7 +13,8 @@ pub fn expand() -> syn::File {
             .current_dir(paths::root())
             .env("CARGO_TARGET_DIR", paths::target().join("headers"))
             .env("RUSTC_BOOTSTRAP", "1")
-            .args(["rustc", "--quiet", "--package", "ikrs", "--lib"])
+            .args(["rustc", "--quiet", "--profile", "check"])
+            .args(["--package", "ikrs", "--lib"])
             .args(["--", "-Zunpretty=expanded"]),
     );
     syn::parse_file(&text).unwrap_or_else(|e| {
