@@ -9,6 +9,7 @@ pub mod ggml_ops;
 pub mod ggml_sched;
 pub mod ggml_system;
 pub mod ggml_types;
+pub mod gguf;
 pub mod llama;
 pub mod llama_batch;
 pub mod llama_context;

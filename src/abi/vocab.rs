@@ -1,12 +1,14 @@
-//! `llama.h`: vocabularies: tokens, tokenizing, detokenizing.
+//! `llama.h`: vocabularies: tokens, tokenizing, detokenizing; chat templates.
 
-use std::ffi::{c_char, c_int};
+use std::ffi::{CStr, c_char, c_int};
 use std::{ptr, slice};
 
 use super::guard;
 use super::llama_model::{llama_model, model};
+use super::llama_types::llama_chat_message;
 use super::raw::{llama_token_attr, llama_vocab_type};
 use crate::gguf::Value;
+use crate::llama::chat::{FORMATS, Format, Message};
 use crate::llama::params::llama_token;
 use crate::llama::vocab::{NULL, Vocab, VocabType};
 use crate::log_error;
@@ -371,5 +373,89 @@ pub unsafe extern "C" fn llama_model_chat_template(
             }
             _ => ptr::null(),
         }
+    })
+}
+
+/// Writes a chat as a template has it. Returns the length of the text, of which at most `length` bytes are written; -1 if
+/// the template is not known.
+///
+/// # Safety
+/// `tmpl` is null or a C string, the name of a built-in template or the text of a model's; `chat` has `n_msg` messages of C
+/// strings; `buf` is null or writable for `length` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn llama_chat_apply_template(
+    tmpl: *const c_char,
+    chat: *const llama_chat_message,
+    n_msg: usize,
+    add_ass: bool,
+    buf: *mut c_char,
+    length: i32,
+) -> i32 {
+    guard("llama_chat_apply_template", -1, || {
+        // SAFETY: as the caller promised.
+        let template = unsafe { c_bytes(tmpl) };
+        let Some(format) = Format::of_template(template) else {
+            log_error!(
+                "llama_chat_apply_template: the template is not one of those that are known"
+            );
+            return -1;
+        };
+        if chat.is_null() && n_msg > 0 {
+            log_error!("llama_chat_apply_template: no messages given");
+            return -1;
+        }
+        let messages: Vec<Message> = (0..n_msg)
+            .map(|i| {
+                // SAFETY: as the caller promised.
+                let (role, content) = unsafe {
+                    let message = *chat.add(i);
+                    (c_bytes(message.role), c_bytes(message.content))
+                };
+                Message { role, content }
+            })
+            .collect();
+        let text = format.apply(&messages, add_ass);
+        if let Ok(room) = usize::try_from(length)
+            && room > 0
+            && !buf.is_null()
+        {
+            let n = text.len().min(room);
+            // SAFETY: the buffer has this room. What the text does not fill is cleared, so that the text is terminated if it can be.
+            unsafe {
+                ptr::copy_nonoverlapping(text.as_ptr(), buf.cast(), n);
+                ptr::write_bytes(buf.add(n), 0, room - n);
+            }
+        }
+        i32::try_from(text.len()).unwrap_or(i32::MAX)
+    })
+}
+
+/// # Safety
+/// The pointer is null or a C string that outlives the result.
+unsafe fn c_bytes<'a>(ptr: *const c_char) -> &'a [u8] {
+    match ptr.is_null() {
+        true => &[],
+        // SAFETY: not null, so a C string.
+        false => unsafe { CStr::from_ptr(ptr) }.to_bytes(),
+    }
+}
+
+/// The names of the built-in chat templates: stores the first `len` of them, returns how many there are.
+///
+/// # Safety
+/// `output` is writable for `len` pointers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn llama_chat_builtin_templates(
+    output: *mut *const c_char,
+    len: usize,
+) -> i32 {
+    guard("llama_chat_builtin_templates", 0, || {
+        if !output.is_null() {
+            for (i, format) in FORMATS.iter().take(len).enumerate() {
+                // SAFETY: as the caller promised.
+                unsafe { *output.add(i) = format.name.as_ptr() };
+            }
+        }
+        FORMATS.len() as i32
     })
 }

@@ -98,7 +98,7 @@ fn open(path: &Path) -> Result<File> {
 }
 
 /// Maps a file for reading.
-pub(crate) fn map(path: &Path) -> Result<Mmap> {
+pub fn map(path: &Path) -> Result<Mmap> {
     let file = std::fs::File::open(path)?;
     ensure!(file.metadata()?.is_file(), "not a regular file");
     // SAFETY: the map is read-only and only handed out as bytes. That nobody shrinks the file while it is mapped is the
@@ -107,7 +107,7 @@ pub(crate) fn map(path: &Path) -> Result<Mmap> {
 }
 
 /// Checks that the data of every tensor lies in a file of this size.
-pub(crate) fn check_ranges(header: &Header, file_size: usize) -> Result<()> {
+pub fn check_ranges(header: &Header, file_size: usize) -> Result<()> {
     for t in &header.tensors {
         let end = header
             .data_offset

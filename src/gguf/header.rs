@@ -268,60 +268,40 @@ impl<'a> Input<'a> {
 
     fn value(&mut self, raw: u32, key: &str) -> Result<Value> {
         let what = || format!("the value of key '{key}'");
-        macro_rules! scalar {
-            ($t:ty) => {
-                self.scalar::<$t>(what)?.value()
-            };
+        let ty = value_type(raw, key)?;
+        if let Some(size) = ty.size()
+            && let Some(scalar) = Value::from_le(ty, self.take(size, what)?)
+        {
+            return Ok(scalar);
         }
-        Ok(match value_type(raw, key)? {
-            ValueType::Uint8 => scalar!(u8),
-            ValueType::Int8 => scalar!(i8),
-            ValueType::Uint16 => scalar!(u16),
-            ValueType::Int16 => scalar!(i16),
-            ValueType::Uint32 => scalar!(u32),
-            ValueType::Int32 => scalar!(i32),
-            ValueType::Float32 => scalar!(f32),
-            ValueType::Bool => scalar!(bool),
-            ValueType::Uint64 => scalar!(u64),
-            ValueType::Int64 => scalar!(i64),
-            ValueType::Float64 => scalar!(f64),
-            ValueType::String => Value::Str(Text::new(self.str(what)?)),
-            ValueType::Array => Value::Array(self.array(key)?),
-        })
+        match ty {
+            ValueType::String => Ok(Value::Str(Text::new(self.str(what)?))),
+            _ => self.array(key).map(Value::Array),
+        }
     }
 
     fn array(&mut self, key: &str) -> Result<Array> {
         let raw = self.scalar(|| format!("the element type of key '{key}'"))?;
-        Ok(match value_type(raw, key)? {
-            ValueType::Uint8 => self.elements::<u8>(key)?,
-            ValueType::Int8 => self.elements::<i8>(key)?,
-            ValueType::Uint16 => self.elements::<u16>(key)?,
-            ValueType::Int16 => self.elements::<i16>(key)?,
-            ValueType::Uint32 => self.elements::<u32>(key)?,
-            ValueType::Int32 => self.elements::<i32>(key)?,
-            ValueType::Float32 => self.elements::<f32>(key)?,
-            ValueType::Bool => self.elements::<bool>(key)?,
-            ValueType::Uint64 => self.elements::<u64>(key)?,
-            ValueType::Int64 => self.elements::<i64>(key)?,
-            ValueType::Float64 => self.elements::<f64>(key)?,
-            ValueType::String => {
-                let n = self.count(8, || format!("the length of array '{key}'"))?;
-                let mut all = Strings::default();
-                for i in 0..n {
-                    all.push(self.str(|| format!("string {i} of array '{key}'"))?);
-                }
-                Array::Str(all)
+        let ty = value_type(raw, key)?;
+        ensure!(
+            ty != ValueType::Array,
+            "key '{key}' is an array of arrays, which is not supported"
+        );
+        // A string takes at least its length.
+        let size = ty.size().unwrap_or(8);
+        let n = self.count(size, || format!("the length of array '{key}'"))?;
+        if ty == ValueType::String {
+            let mut all = Strings::default();
+            for i in 0..n {
+                all.push(self.str(|| format!("string {i} of array '{key}'"))?);
             }
-            ValueType::Array => bail!("key '{key}' is an array of arrays, which is not supported"),
-        })
-    }
-
-    fn elements<T: Element>(&mut self, key: &str) -> Result<Array> {
-        let n = self.count(T::SIZE, || format!("the length of array '{key}'"))?;
-        let bytes = self.take(n * T::SIZE, || format!("array '{key}'"))?;
-        Ok(T::array(
-            bytes.chunks_exact(T::SIZE).map(T::from_le).collect(),
-        ))
+            return Ok(Array::Str(all));
+        }
+        let bytes = self.take(n * size, || format!("array '{key}'"))?;
+        match Array::from_le(ty, bytes) {
+            Some(array) => Ok(array),
+            None => bail!("key '{key}' is an array of {}", ty.name()),
+        }
     }
 
     fn tensor(&mut self, i: usize) -> Result<TensorInfo> {

@@ -12,14 +12,14 @@ mod text;
 mod value;
 mod write;
 
-pub use file::File;
-pub use header::{Header, TensorInfo};
+pub use file::{File, check_ranges, map};
+pub use header::{Header, TensorInfo, encode};
 pub use metadata::{FromValue, Metadata};
 pub use overrides::{Override, OverrideValue};
 pub use split::{SplitFile, split_path, split_prefix};
 pub use text::{Name, Strings, Text};
 pub use value::{Array, Element, Value, ValueType};
-pub use write::Writer;
+pub use write::{FileBeside, Writer, assign_offsets};
 
 /// The first four bytes of every file.
 pub const MAGIC: [u8; 4] = *b"GGUF";

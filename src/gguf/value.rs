@@ -1,5 +1,7 @@
 //! Values of metadata keys: scalars, strings, and arrays of them.
 
+use std::ffi::CStr;
+
 use strum::FromRepr;
 
 use super::text::{Strings, Text};
@@ -28,23 +30,38 @@ impl ValueType {
         ValueType::from_repr(raw as _)
     }
 
-    /// The short name that `gguf_type_name` gives.
-    pub fn name(self) -> &'static str {
+    /// Bytes of a scalar in a file (and in memory); `None` for strings and arrays.
+    pub fn size(self) -> Option<usize> {
         match self {
-            ValueType::Uint8 => "u8",
-            ValueType::Int8 => "i8",
-            ValueType::Uint16 => "u16",
-            ValueType::Int16 => "i16",
-            ValueType::Uint32 => "u32",
-            ValueType::Int32 => "i32",
-            ValueType::Float32 => "f32",
-            ValueType::Bool => "bool",
-            ValueType::String => "str",
-            ValueType::Array => "arr",
-            ValueType::Uint64 => "u64",
-            ValueType::Int64 => "i64",
-            ValueType::Float64 => "f64",
+            ValueType::Uint8 | ValueType::Int8 | ValueType::Bool => Some(1),
+            ValueType::Uint16 | ValueType::Int16 => Some(2),
+            ValueType::Uint32 | ValueType::Int32 | ValueType::Float32 => Some(4),
+            ValueType::Uint64 | ValueType::Int64 | ValueType::Float64 => Some(8),
+            ValueType::String | ValueType::Array => None,
         }
+    }
+
+    /// The short name that `gguf_type_name` gives.
+    pub fn c_name(self) -> &'static CStr {
+        match self {
+            ValueType::Uint8 => c"u8",
+            ValueType::Int8 => c"i8",
+            ValueType::Uint16 => c"u16",
+            ValueType::Int16 => c"i16",
+            ValueType::Uint32 => c"u32",
+            ValueType::Int32 => c"i32",
+            ValueType::Float32 => c"f32",
+            ValueType::Bool => c"bool",
+            ValueType::String => c"str",
+            ValueType::Array => c"arr",
+            ValueType::Uint64 => c"u64",
+            ValueType::Int64 => c"i64",
+            ValueType::Float64 => c"f64",
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        self.c_name().to_str().unwrap_or_default()
     }
 }
 
@@ -77,6 +94,14 @@ macro_rules! scalars {
         }
 
         impl Value {
+            /// A scalar from its little-endian bytes; `None` for strings and arrays.
+            pub(super) fn from_le(ty: ValueType, bytes: &[u8]) -> Option<Value> {
+                match ty {
+                    $(ValueType::$ty => Some(<$t as Element>::from_le(bytes).value()),)*
+                    ValueType::String | ValueType::Array => None,
+                }
+            }
+
             pub fn ty(&self) -> ValueType {
                 match self {
                     $(Value::$variant(_) => ValueType::$ty,)*
@@ -111,6 +136,16 @@ macro_rules! scalars {
         }
 
         impl Array {
+            /// Scalars from their little-endian bytes; `None` for strings and arrays.
+            pub fn from_le(ty: ValueType, bytes: &[u8]) -> Option<Array> {
+                match ty {
+                    $(ValueType::$ty => {
+                        Some(<$t>::array(bytes.chunks_exact(<$t>::SIZE).map(<$t as Element>::from_le).collect()))
+                    })*
+                    ValueType::String | ValueType::Array => None,
+                }
+            }
+
             /// The type of the elements.
             pub fn ty(&self) -> ValueType {
                 match self {

@@ -11,13 +11,68 @@ use super::{DEFAULT_ALIGNMENT, KEY_ALIGNMENT, VERSION};
 use crate::error::{Error, Result};
 use crate::{bail, ensure};
 
-/// Writes a file: header at once, then the data of the tensors piece by piece in their order. It is written beside its
-/// destination and takes its name when it is complete; a writer that is dropped earlier leaves nothing behind.
-pub struct Writer {
+/// A file that is written beside its destination and takes its name when it is complete. Dropped earlier, it leaves nothing behind.
+pub struct FileBeside {
     path: PathBuf,
     temporary: PathBuf,
     /// `None` once the file is complete.
     out: Option<BufWriter<fs::File>>,
+}
+
+impl FileBeside {
+    pub fn create(path: impl AsRef<Path>) -> Result<FileBeside> {
+        let path = path.as_ref();
+        let temporary = temporary_beside(path)?;
+        let file = fs::File::create_new(&temporary)
+            .map_err(|e| Error(format!("cannot create {}: {e}", temporary.display())))?;
+        Ok(FileBeside {
+            path: path.to_owned(),
+            temporary,
+            out: Some(BufWriter::with_capacity(1 << 20, file)),
+        })
+    }
+
+    /// The path of the destination.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        match &mut self.out {
+            Some(out) => out
+                .write_all(bytes)
+                .map_err(|e| Error(format!("cannot write {}: {e}", self.temporary.display()))),
+            None => Ok(()),
+        }
+    }
+
+    /// Completes the file and gives it its name.
+    pub fn finish(mut self) -> Result<()> {
+        let path = self.path.display();
+        let finished = match &mut self.out {
+            Some(out) => out
+                .flush()
+                .and_then(|()| fs::rename(&self.temporary, &self.path)),
+            None => Ok(()),
+        };
+        finished.map_err(|e| Error(format!("cannot write {path}: {e}")))?;
+        self.out = None;
+        Ok(())
+    }
+}
+
+impl Drop for FileBeside {
+    fn drop(&mut self) {
+        if self.out.take().is_some() {
+            let _ = fs::remove_file(&self.temporary);
+        }
+    }
+}
+
+/// Writes a model file: header at once, then the data of the tensors piece by piece in their order. The file appears under its
+/// name when it is complete, see [`FileBeside`].
+pub struct Writer {
+    out: FileBeside,
     tensors: Vec<TensorInfo>,
     alignment: usize,
     /// The tensor that is being written, and how many of its bytes have been.
@@ -33,28 +88,21 @@ impl Writer {
         metadata: &Metadata,
         mut tensors: Vec<TensorInfo>,
     ) -> Result<Writer> {
-        let path = path.as_ref();
         let alignment = match metadata.value(KEY_ALIGNMENT) {
             Some(&Value::U32(a)) if a.is_power_of_two() && a >= 8 => a as usize,
             None => DEFAULT_ALIGNMENT,
             Some(v) => bail!("{KEY_ALIGNMENT} = {v:?} is not a power of two of type u32"),
         };
         assign_offsets(&mut tensors, alignment)?;
-        let temporary = temporary_beside(path)?;
-        let file = fs::File::create_new(&temporary)
-            .map_err(|e| Error(format!("cannot create {}: {e}", temporary.display())))?;
-        let mut writer = Writer {
-            path: path.to_owned(),
-            temporary,
-            out: Some(BufWriter::with_capacity(1 << 20, file)),
+        let mut out = FileBeside::create(path)?;
+        out.write(&encode(VERSION, metadata, tensors.iter(), alignment))?;
+        Ok(Writer {
+            out,
             tensors,
             alignment,
             current: 0,
             written: 0,
-        };
-        let header = encode(VERSION, metadata, writer.tensors.iter(), alignment);
-        writer.put(&header)?;
-        Ok(writer)
+        })
     }
 
     /// The tensors with their offsets.
@@ -64,23 +112,23 @@ impl Writer {
 
     /// Appends to the data of the current tensor, and moves on to the next when it has all its bytes.
     pub fn write(&mut self, data: &[u8]) -> Result<()> {
+        let path = self.out.path().display();
         let Some(tensor) = self.tensors.get(self.current) else {
-            bail!("{}: data behind the last tensor", self.path.display());
+            bail!("{path}: data behind the last tensor");
         };
         let size = tensor.size;
         ensure!(
             data.len() <= size - self.written,
-            "{}: too much data for tensor '{}': {} bytes, {} missing",
-            self.path.display(),
+            "{path}: too much data for tensor '{}': {} bytes, {} missing",
             tensor.name,
             data.len(),
             size - self.written
         );
-        self.put(data)?;
+        self.out.write(data)?;
         self.written += data.len();
         if self.written == size {
             let padding = size.next_multiple_of(self.alignment) - size;
-            self.put(&vec![0; padding])?;
+            self.out.write(&vec![0; padding])?;
             self.current += 1;
             self.written = 0;
         }
@@ -88,46 +136,20 @@ impl Writer {
     }
 
     /// Completes the file and gives it its name.
-    pub fn finish(mut self) -> Result<()> {
+    pub fn finish(self) -> Result<()> {
         if let Some(tensor) = self.tensors.get(self.current) {
             bail!(
                 "{}: the data of tensor '{}' is incomplete",
-                self.path.display(),
+                self.out.path().display(),
                 tensor.name
             );
         }
-        let path = self.path.display();
-        let finished = match &mut self.out {
-            Some(out) => out
-                .flush()
-                .and_then(|()| fs::rename(&self.temporary, &self.path)),
-            None => Ok(()),
-        };
-        finished.map_err(|e| Error(format!("cannot write {path}: {e}")))?;
-        self.out = None;
-        Ok(())
-    }
-
-    fn put(&mut self, bytes: &[u8]) -> Result<()> {
-        match &mut self.out {
-            Some(out) => out
-                .write_all(bytes)
-                .map_err(|e| Error(format!("cannot write {}: {e}", self.temporary.display()))),
-            None => Ok(()),
-        }
-    }
-}
-
-impl Drop for Writer {
-    fn drop(&mut self) {
-        if self.out.take().is_some() {
-            let _ = fs::remove_file(&self.temporary);
-        }
+        self.out.finish()
     }
 }
 
 /// Lays the tensors out one after the other.
-pub(crate) fn assign_offsets(tensors: &mut [TensorInfo], alignment: usize) -> Result<()> {
+pub fn assign_offsets(tensors: &mut [TensorInfo], alignment: usize) -> Result<()> {
     let mut offset = 0;
     for tensor in tensors {
         tensor.offset = offset;
