@@ -518,3 +518,106 @@ impl<const N: usize> Path<N> {
         self.len = self.len.saturating_sub(1);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::tensor_overhead;
+    use crate::quant::Type;
+
+    fn names(list: &[Tensor]) -> Vec<String> {
+        list.iter().map(|t| t.name()).collect()
+    }
+
+    #[test]
+    fn sources_come_first_and_once() {
+        let ctx = Context::new(1 << 16, true).unwrap();
+        let x = ctx.new_tensor(Type::F32, &[4]).unwrap();
+        let y = ctx.new_tensor(Type::F32, &[4]).unwrap();
+        let square = ctx.sqr(y).unwrap().set_name("square");
+        let sum = ctx.add(x, square).unwrap().set_name("sum");
+        let out = ctx.mul(sum, square).unwrap();
+        let graph = ctx.new_graph(8, false).unwrap();
+        graph.build_forward_expand(out).unwrap();
+        graph.build_forward_expand(sum).unwrap();
+        assert_eq!(names(graph.nodes()), ["square", "sum", "node_2"]);
+        assert_eq!(names(graph.leafs()), ["leaf_0", "leaf_1"]);
+        assert_eq!(graph.leafs(), [x, y]);
+        assert_eq!(graph.node(-1), Some(out));
+        assert_eq!(graph.node(3), None);
+        assert_eq!(graph.get_tensor(b"sum"), Some(sum));
+
+        let reverse = ctx.new_graph(8, false).unwrap();
+        reverse.set_order(EvalOrder::Right_to_left);
+        reverse.build_forward_expand(out).unwrap();
+        assert_eq!(reverse.leafs(), [y, x]);
+
+        let view = graph.view(1, 3);
+        assert_eq!(view.n_nodes, 2);
+        // SAFETY: the view's graph lives.
+        assert_eq!(unsafe { *view.nodes }, sum.as_ptr());
+
+        let copy = ctx.dup_graph(graph).unwrap();
+        copy.build_forward_expand(out).unwrap();
+        assert_eq!(copy.nodes(), graph.nodes());
+        graph.clear();
+        assert_eq!(graph.nodes(), []);
+        graph.build_forward_expand(square).unwrap();
+        assert_eq!(graph.nodes(), [square]);
+    }
+
+    #[test]
+    fn long_chains_do_not_overflow_the_stack() {
+        const N: usize = 200_000;
+        let ctx = Context::for_tensors(N + 1, graph_overhead(N, false)).unwrap();
+        let mut t = ctx.new_tensor(Type::F32, &[1]).unwrap();
+        for _ in 0..N {
+            t = ctx.sqr(t).unwrap();
+        }
+        let graph = ctx.new_graph(N, false).unwrap();
+        graph.build_forward_expand(t).unwrap();
+        assert_eq!(graph.n_nodes(), N);
+        assert!(graph.nodes().windows(2).all(|w| w[1].src(0) == Some(w[0])));
+    }
+
+    #[test]
+    fn full_graphs_refuse_more() {
+        let ctx = Context::new(1 << 16, true).unwrap();
+        let graph = ctx.new_graph(2, false).unwrap();
+        let mut t = ctx.new_tensor(Type::F32, &[1]).unwrap();
+        for _ in 0..5 {
+            t = ctx.sqr(t).unwrap();
+        }
+        assert!(graph.build_forward_expand(t).is_err());
+        assert!(graph.n_nodes() <= 2);
+        assert!(ctx.new_graph(usize::MAX / 16, true).is_err());
+        assert!(ctx.new_graph(1 << 20, false).is_err());
+    }
+
+    #[test]
+    fn parameters_make_nodes_and_gradients() {
+        let ctx = Context::new(1 << 16, true).unwrap();
+        let w = ctx.new_tensor(Type::F32, &[4]).unwrap().set_name("w");
+        ctx.set_param(w).unwrap();
+        let y = ctx.sqr(w).unwrap();
+        let graph = ctx.new_graph(8, true).unwrap();
+        graph.build_forward_expand(y).unwrap();
+        assert_eq!(graph.nodes(), [w, y]);
+        assert_eq!(graph.grad(0).map(|g| g.name()).as_deref(), Some("w (grad)"));
+        assert!(graph.grad(1).is_some());
+        assert!(ctx.set_param(w).is_err());
+    }
+
+    #[test]
+    fn a_graph_takes_what_it_says() {
+        let ctx = Context::new(1 << 20, true).unwrap();
+        for (size, grads) in [(1, false), (7, true), (2048, false)] {
+            let before = ctx.used_mem();
+            ctx.new_graph(size, grads).unwrap();
+            assert_eq!(ctx.used_mem() - before, graph_overhead(size, grads));
+        }
+        let before = ctx.used_mem();
+        ctx.new_tensor(Type::F32, &[3]).unwrap();
+        assert_eq!(ctx.used_mem() - before, tensor_overhead());
+    }
+}

@@ -22,6 +22,8 @@ mod recurrent;
 mod reduce;
 mod shape;
 mod tensor;
+#[cfg(test)]
+mod tests;
 
 pub use attention::{KQ_MASK_PAD, rope_mode};
 pub use cgraph::{
