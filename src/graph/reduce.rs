@@ -108,7 +108,8 @@ impl Context {
         let groups = i64::from(n_groups);
         ensure!(
             n_groups > 0
-                && n_top_groups <= n_groups
+                && (1..=n_groups).contains(&n_top_groups)
+                && nk > 0
                 && n % groups == 0
                 && n >= k.into()
                 && n / groups >= nk.into(),
