@@ -4,8 +4,8 @@ use std::ffi::c_int;
 use std::ptr::null_mut;
 
 use super::ggml::report;
-use super::ggml_backend::{backend, buffer, buffer_type, give_buffer};
-use super::ggml_graph::graph;
+use super::ggml_backend::{backend_ref, buffer_ref, buffer_type, give_buffer};
+use super::ggml_graph::graph_ref;
 use super::ggml_types::{
     ggml_backend_buffer_t, ggml_backend_buffer_type_t, ggml_backend_t, ggml_gallocr_t,
 };
@@ -17,9 +17,9 @@ use crate::log_error;
 
 /// Begins to fill a buffer with tensors.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn ggml_tallocr_new(buffer_: ggml_backend_buffer_t) -> ggml_tallocr {
+pub unsafe extern "C" fn ggml_tallocr_new(buffer: ggml_backend_buffer_t) -> ggml_tallocr {
     // SAFETY: null or a live buffer.
-    match unsafe { buffer(buffer_) } {
+    match unsafe { buffer_ref(buffer) } {
         Some(b) => ggml_tallocr::new(b),
         None => ggml_tallocr {
             buffer: null_mut(),
@@ -37,7 +37,7 @@ pub unsafe extern "C" fn ggml_tallocr_alloc(talloc: *mut ggml_tallocr, tensor: *
         // SAFETY: null, or a live allocator, its buffer, and a tensor.
         unsafe {
             if let (Some(talloc), Some(t)) = (talloc.as_mut(), Tensor::from_ptr(tensor))
-                && let Some(b) = buffer(talloc.buffer)
+                && let Some(b) = buffer_ref(talloc.buffer)
             {
                 report("ggml_tallocr_alloc", talloc.alloc(b, t));
             }
@@ -168,7 +168,7 @@ unsafe fn with(
 ) -> bool {
     guard(name, false, || {
         // SAFETY: as the caller promises.
-        let (Some(galloc), Some(graph)) = (unsafe { (galloc.as_mut(), graph(cgraph)) }) else {
+        let (Some(galloc), Some(graph)) = (unsafe { (galloc.as_mut(), graph_ref(cgraph)) }) else {
             log_error!("{name}: the allocator or the graph is null");
             return false;
         };
@@ -218,11 +218,11 @@ pub unsafe extern "C" fn ggml_backend_alloc_ctx_tensors_from_buft(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ggml_backend_alloc_ctx_tensors(
     ctx: *mut ggml_context,
-    backend_: ggml_backend_t,
+    backend: ggml_backend_t,
 ) -> *mut ggml_backend_buffer {
     // SAFETY: null or a live backend; a context from C.
     unsafe {
-        let buft = backend(backend_).map_or(null_mut(), |b| {
+        let buft = backend_ref(backend).map_or(null_mut(), |b| {
             std::ptr::from_ref(b.default_buffer_type()).cast_mut()
         });
         ggml_backend_alloc_ctx_tensors_from_buft(ctx, buft)

@@ -5,7 +5,7 @@ use std::ptr::{NonNull, null_mut};
 use std::sync::Arc;
 
 use super::ggml::{bytes, report, tensor};
-use super::ggml_graph::graph;
+use super::ggml_graph::graph_ref;
 use super::ggml_types::{
     ggml_backend_buffer_t, ggml_backend_buffer_type_t, ggml_backend_eval_callback,
     ggml_backend_event_t, ggml_backend_graph_copy, ggml_backend_graph_plan_t, ggml_backend_t,
@@ -32,14 +32,14 @@ pub(super) unsafe fn buffer_type(ptr: ggml_backend_buffer_type_t) -> Option<Buff
 
 /// # Safety
 /// The pointer is null or a buffer that lives as long as the reference is used.
-pub(super) unsafe fn buffer<'a>(ptr: ggml_backend_buffer_t) -> Option<&'a Buffer> {
+pub(super) unsafe fn buffer_ref<'a>(ptr: ggml_backend_buffer_t) -> Option<&'a Buffer> {
     // SAFETY: as the caller promises.
     unsafe { ptr.as_ref() }
 }
 
 /// # Safety
 /// The pointer is null or a backend that lives as long as the reference is used.
-pub(super) unsafe fn backend<'a>(ptr: ggml_backend_t) -> Option<&'a Backend> {
+pub(super) unsafe fn backend_ref<'a>(ptr: ggml_backend_t) -> Option<&'a Backend> {
     // SAFETY: as the caller promises.
     unsafe { ptr.as_ref() }
 }
@@ -255,15 +255,15 @@ pub unsafe extern "C" fn ggml_backend_buffer_reset(buffer: ggml_backend_buffer_t
 
 /// The kind of backend; null for null.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn ggml_backend_guid(backend_: ggml_backend_t) -> ggml_guid_t {
+pub unsafe extern "C" fn ggml_backend_guid(backend: ggml_backend_t) -> ggml_guid_t {
     // SAFETY: null or a live backend.
-    unsafe { backend(backend_) }.map_or(null_mut(), |b| std::ptr::from_ref(b.guid()).cast_mut())
+    unsafe { backend_ref(backend) }.map_or(null_mut(), |b| std::ptr::from_ref(b.guid()).cast_mut())
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn ggml_backend_name(backend_: ggml_backend_t) -> *const c_char {
+pub unsafe extern "C" fn ggml_backend_name(backend: ggml_backend_t) -> *const c_char {
     // SAFETY: null or a live backend.
-    unsafe { backend(backend_) }
+    unsafe { backend_ref(backend) }
         .map_or(c"NULL", |b| b.name())
         .as_ptr()
 }
@@ -281,10 +281,10 @@ pub unsafe extern "C" fn ggml_backend_free(backend: ggml_backend_t) {
 /// The memory it prefers.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ggml_backend_get_default_buffer_type(
-    backend_: ggml_backend_t,
+    backend: ggml_backend_t,
 ) -> ggml_backend_buffer_type_t {
     // SAFETY: null or a live backend.
-    unsafe { backend(backend_) }.map_or(null_mut(), |b| give_type(b.default_buffer_type()))
+    unsafe { backend_ref(backend) }.map_or(null_mut(), |b| give_type(b.default_buffer_type()))
 }
 
 /// A buffer of `size` bytes in the memory it prefers.
@@ -381,10 +381,10 @@ pub unsafe extern "C" fn ggml_backend_tensor_get(
 
 /// Waits for the work begun.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn ggml_backend_synchronize(backend_: ggml_backend_t) {
+pub unsafe extern "C" fn ggml_backend_synchronize(backend: ggml_backend_t) {
     guard("ggml_backend_synchronize", (), || {
         // SAFETY: null or a live backend.
-        if let Some(b) = unsafe { backend(backend_) } {
+        if let Some(b) = unsafe { backend_ref(backend) } {
             b.synchronize();
         }
     })
@@ -398,7 +398,7 @@ pub unsafe extern "C" fn ggml_backend_graph_plan_create(
 ) -> ggml_backend_graph_plan_t {
     guard("ggml_backend_graph_plan_create", null_mut(), || {
         // SAFETY: null or a live graph.
-        match unsafe { graph(cgraph) } {
+        match unsafe { graph_ref(cgraph) } {
             Some(g) if !backend.is_null() => Box::into_raw(Box::new(g.nodes().to_vec())).cast(),
             _ => null_mut(),
         }
@@ -420,40 +420,40 @@ pub unsafe extern "C" fn ggml_backend_graph_plan_free(
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ggml_backend_graph_plan_compute(
-    backend_: ggml_backend_t,
+    backend: ggml_backend_t,
     plan: ggml_backend_graph_plan_t,
 ) -> ggml_status {
     // SAFETY: null or a plan made by `ggml_backend_graph_plan_create`.
     let nodes = unsafe { plan.cast::<Vec<Tensor>>().as_ref() }.map(Vec::as_slice);
     // SAFETY: null or a live backend.
-    unsafe { compute("ggml_backend_graph_plan_compute", backend_, nodes, true) }
+    unsafe { compute("ggml_backend_graph_plan_compute", backend, nodes, true) }
 }
 
 /// Computes a graph.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ggml_backend_graph_compute(
-    backend_: ggml_backend_t,
+    backend: ggml_backend_t,
     cgraph: *mut ggml_cgraph,
 ) -> ggml_status {
     // SAFETY: null, or a live backend and graph.
     unsafe {
-        let graph = graph(cgraph);
+        let graph = graph_ref(cgraph);
         let nodes = graph.as_ref().map(|g| g.nodes());
-        compute("ggml_backend_graph_compute", backend_, nodes, true)
+        compute("ggml_backend_graph_compute", backend, nodes, true)
     }
 }
 
 /// Begins to compute a graph.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ggml_backend_graph_compute_async(
-    backend_: ggml_backend_t,
+    backend: ggml_backend_t,
     cgraph: *mut ggml_cgraph,
 ) -> ggml_status {
     // SAFETY: null, or a live backend and graph.
     unsafe {
-        let graph = graph(cgraph);
+        let graph = graph_ref(cgraph);
         let nodes = graph.as_ref().map(|g| g.nodes());
-        compute("ggml_backend_graph_compute_async", backend_, nodes, false)
+        compute("ggml_backend_graph_compute_async", backend, nodes, false)
     }
 }
 
@@ -461,13 +461,13 @@ pub unsafe extern "C" fn ggml_backend_graph_compute_async(
 /// The pointer is null or a live backend, the nodes are allocated, and nobody else touches them.
 unsafe fn compute(
     name: &str,
-    backend_: ggml_backend_t,
+    backend: ggml_backend_t,
     nodes: Option<&[Tensor]>,
     wait: bool,
 ) -> ggml_status {
     guard(name, Status::Failed as ggml_status, || {
         // SAFETY: as the caller promises.
-        let (Some(b), Some(nodes)) = (unsafe { backend(backend_) }, nodes) else {
+        let (Some(b), Some(nodes)) = (unsafe { backend_ref(backend) }, nodes) else {
             log_error!("{name}: the backend or the graph is null");
             return Status::Failed as ggml_status;
         };
@@ -482,12 +482,12 @@ unsafe fn compute(
 /// Whether the backend can compute a node.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ggml_backend_supports_op(
-    backend_: ggml_backend_t,
+    backend: ggml_backend_t,
     op: *const ggml_tensor,
 ) -> bool {
     guard("ggml_backend_supports_op", false, || {
         // SAFETY: null, or a live backend and tensor.
-        match unsafe { (backend(backend_), tensor(op)) } {
+        match unsafe { (backend_ref(backend), tensor(op)) } {
             (Some(b), Some(t)) => b.supports_op(t),
             _ => false,
         }
@@ -497,11 +497,11 @@ pub unsafe extern "C" fn ggml_backend_supports_op(
 /// Whether the backend can use tensors in such memory.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ggml_backend_supports_buft(
-    backend_: ggml_backend_t,
+    backend: ggml_backend_t,
     buft: ggml_backend_buffer_type_t,
 ) -> bool {
     // SAFETY: null, or a live backend and a buffer type.
-    match unsafe { (backend(backend_), buffer_type(buft)) } {
+    match unsafe { (backend_ref(backend), buffer_type(buft)) } {
         (Some(b), Some(buft)) => b.supports_buffer_type(buft),
         _ => false,
     }
@@ -510,12 +510,12 @@ pub unsafe extern "C" fn ggml_backend_supports_buft(
 /// Whether the backend wants to compute a node although its weights are in host memory.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ggml_backend_offload_op(
-    backend_: ggml_backend_t,
+    backend: ggml_backend_t,
     op: *const ggml_tensor,
 ) -> bool {
     guard("ggml_backend_offload_op", false, || {
         // SAFETY: null, or a live backend and tensor.
-        match unsafe { (backend(backend_), tensor(op)) } {
+        match unsafe { (backend_ref(backend), tensor(op)) } {
             (Some(b), Some(t)) => b.offload_op(t),
             _ => false,
         }
@@ -584,16 +584,16 @@ pub extern "C" fn ggml_backend_cpu_init() -> ggml_backend_t {
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn ggml_backend_is_cpu(backend_: ggml_backend_t) -> bool {
+pub unsafe extern "C" fn ggml_backend_is_cpu(backend: ggml_backend_t) -> bool {
     // SAFETY: null or a live backend.
-    unsafe { cpu(backend_) }.is_some()
+    unsafe { cpu(backend) }.is_some()
 }
 
 /// # Safety
 /// The pointer is null or a live backend.
-unsafe fn cpu<'a>(backend_: ggml_backend_t) -> Option<&'a Cpu> {
+unsafe fn cpu<'a>(backend: ggml_backend_t) -> Option<&'a Cpu> {
     // SAFETY: as the caller promises.
-    unsafe { backend(backend_) }.and_then(Backend::downcast::<Cpu>)
+    unsafe { backend_ref(backend) }.and_then(Backend::downcast::<Cpu>)
 }
 
 #[unsafe(no_mangle)]
@@ -784,8 +784,8 @@ pub unsafe extern "C" fn ggml_backend_view_init(tensor: *mut ggml_tensor) {
 /// Copies a graph with all its tensors and their data to another backend. All fields are null if that fails.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ggml_backend_graph_copy(
-    backend_: ggml_backend_t,
-    graph_: *mut ggml_cgraph,
+    backend: ggml_backend_t,
+    graph: *mut ggml_cgraph,
 ) -> ggml_backend_graph_copy {
     let none = || ggml_backend_graph_copy {
         buffer: null_mut(),
@@ -795,7 +795,7 @@ pub unsafe extern "C" fn ggml_backend_graph_copy(
     };
     guard("ggml_backend_graph_copy", none(), || {
         // SAFETY: null, or a live backend and graph.
-        let (Some(b), Some(g)) = (unsafe { (backend(backend_), graph(graph_)) }) else {
+        let (Some(b), Some(g)) = (unsafe { (backend_ref(backend), graph_ref(graph)) }) else {
             return none();
         };
         match GraphCopy::new(b, g) {
@@ -829,14 +829,20 @@ pub unsafe extern "C" fn ggml_backend_graph_copy_free(copy: ggml_backend_graph_c
 pub unsafe extern "C" fn ggml_backend_compare_graph_backend(
     backend1: ggml_backend_t,
     backend2: ggml_backend_t,
-    graph_: *mut ggml_cgraph,
+    graph: *mut ggml_cgraph,
     callback: ggml_backend_eval_callback,
     user_data: *mut c_void,
 ) -> bool {
     const NAME: &str = "ggml_backend_compare_graph_backend";
     guard(NAME, false, || {
         // SAFETY: null, or live backends and a graph.
-        let all = unsafe { (backend(backend1), backend(backend2), graph(graph_)) };
+        let all = unsafe {
+            (
+                backend_ref(backend1),
+                backend_ref(backend2),
+                graph_ref(graph),
+            )
+        };
         let ((Some(a), Some(b), Some(g)), Some(callback)) = (all, callback) else {
             report(NAME, Err(Error("a pointer is null".into())));
             return false;

@@ -23,7 +23,7 @@ const DEFAULT_N_THREADS: c_int = 4;
 ///
 /// # Safety
 /// The pointer is null or points to an initialized graph that lives as long as the handle is used.
-pub(super) unsafe fn graph(ptr: *const ggml_cgraph) -> Option<Graph> {
+pub(super) unsafe fn graph_ref(ptr: *const ggml_cgraph) -> Option<Graph> {
     // SAFETY: as the caller promises.
     unsafe { Graph::from_ptr(ptr.cast_mut()) }
 }
@@ -77,7 +77,7 @@ pub unsafe extern "C" fn ggml_graph_dup(
 ) -> *mut ggml_cgraph {
     // SAFETY: a graph and a context from C.
     unsafe {
-        match graph(cgraph) {
+        match graph_ref(cgraph) {
             Some(g) => in_context("ggml_graph_dup", ctx, |ctx| ctx.dup_graph(g)),
             None => null_mut(),
         }
@@ -104,7 +104,7 @@ pub unsafe extern "C" fn ggml_build_forward_expand(
 ) {
     guard("ggml_build_forward_expand", (), || {
         // SAFETY: null, or a live graph and tensor.
-        if let (Some(g), Some(t)) = unsafe { (graph(cgraph), Tensor::from_ptr(tensor)) } {
+        if let (Some(g), Some(t)) = unsafe { (graph_ref(cgraph), Tensor::from_ptr(tensor)) } {
             report("ggml_build_forward_expand", g.build_forward_expand(t));
         }
     })
@@ -119,7 +119,7 @@ pub unsafe extern "C" fn ggml_graph_view(
 ) -> ggml_cgraph {
     let index = |i: c_int| usize::try_from(i).unwrap_or(0);
     // SAFETY: null or a live graph.
-    match unsafe { graph(cgraph) } {
+    match unsafe { graph_ref(cgraph) } {
         Some(g) => g.view(index(i0), index(i1)),
         None => ggml_cgraph::empty(),
     }
@@ -130,7 +130,7 @@ pub unsafe extern "C" fn ggml_graph_view(
 pub unsafe extern "C" fn ggml_graph_cpy(src: *mut ggml_cgraph, dst: *mut ggml_cgraph) {
     guard("ggml_graph_cpy", (), || {
         // SAFETY: null or live graphs.
-        if let (Some(src), Some(dst)) = unsafe { (graph(src), graph(dst)) } {
+        if let (Some(src), Some(dst)) = unsafe { (graph_ref(src), graph_ref(dst)) } {
             report("ggml_graph_cpy", src.copy_to(dst));
         }
     })
@@ -141,7 +141,7 @@ pub unsafe extern "C" fn ggml_graph_cpy(src: *mut ggml_cgraph, dst: *mut ggml_cg
 pub unsafe extern "C" fn ggml_graph_reset(cgraph: *mut ggml_cgraph) {
     guard("ggml_graph_reset", (), || {
         // SAFETY: null or a live graph.
-        let Some(g) = (unsafe { graph(cgraph) }) else {
+        let Some(g) = (unsafe { graph_ref(cgraph) }) else {
             return;
         };
         for grad in (0..g.n_nodes()).filter_map(|i| g.grad(i)) {
@@ -154,7 +154,7 @@ pub unsafe extern "C" fn ggml_graph_reset(cgraph: *mut ggml_cgraph) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ggml_graph_clear(cgraph: *mut ggml_cgraph) {
     // SAFETY: null or a live graph.
-    if let Some(g) = unsafe { graph(cgraph) } {
+    if let Some(g) = unsafe { graph_ref(cgraph) } {
         g.clear();
     }
 }
@@ -163,14 +163,14 @@ pub unsafe extern "C" fn ggml_graph_clear(cgraph: *mut ggml_cgraph) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ggml_graph_size(cgraph: *mut ggml_cgraph) -> c_int {
     // SAFETY: null or a live graph.
-    unsafe { graph(cgraph) }.map_or(0, |g| g.size() as c_int)
+    unsafe { graph_ref(cgraph) }.map_or(0, |g| g.size() as c_int)
 }
 
 /// The `i`-th node, counted from the end if negative; null if there is none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ggml_graph_node(cgraph: *mut ggml_cgraph, i: c_int) -> *mut ggml_tensor {
     // SAFETY: null or a live graph.
-    unsafe { graph(cgraph) }
+    unsafe { graph_ref(cgraph) }
         .and_then(|g| g.node(i.into()))
         .map_or(null_mut(), Tensor::as_ptr)
 }
@@ -184,7 +184,7 @@ pub unsafe extern "C" fn ggml_graph_nodes(cgraph: *mut ggml_cgraph) -> *mut *mut
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ggml_graph_n_nodes(cgraph: *mut ggml_cgraph) -> c_int {
     // SAFETY: null or a live graph.
-    unsafe { graph(cgraph) }.map_or(0, |g| g.n_nodes() as c_int)
+    unsafe { graph_ref(cgraph) }.map_or(0, |g| g.n_nodes() as c_int)
 }
 
 /// The leaf or node of this name, or null.
@@ -195,7 +195,7 @@ pub unsafe extern "C" fn ggml_graph_get_tensor(
 ) -> *mut ggml_tensor {
     guard("ggml_graph_get_tensor", null_mut(), || {
         // SAFETY: null or a live graph, and a string.
-        let (g, name) = unsafe { (graph(cgraph), bytes(name)) };
+        let (g, name) = unsafe { (graph_ref(cgraph), bytes(name)) };
         g.and_then(|g| g.get_tensor(name))
             .map_or(null_mut(), Tensor::as_ptr)
     })
@@ -214,7 +214,7 @@ pub unsafe extern "C" fn ggml_graph_plan(
     };
     let work_size = guard("ggml_graph_plan", 0, || {
         // SAFETY: null or a live graph.
-        unsafe { graph(cgraph) }.map_or(0, |g| cpu::plan(g.nodes(), n_threads as usize))
+        unsafe { graph_ref(cgraph) }.map_or(0, |g| cpu::plan(g.nodes(), n_threads as usize))
     });
     ggml_cplan {
         work_size,
@@ -233,7 +233,7 @@ pub unsafe extern "C" fn ggml_graph_compute(
 ) -> ggml_status {
     guard("ggml_graph_compute", Status::Failed as ggml_status, || {
         // SAFETY: null, or a live graph and plan.
-        let (Some(g), Some(plan)) = (unsafe { (graph(cgraph), cplan.as_ref()) }) else {
+        let (Some(g), Some(plan)) = (unsafe { (graph_ref(cgraph), cplan.as_ref()) }) else {
             log_error!("ggml_graph_compute: the graph or the plan is null");
             return Status::Failed as ggml_status;
         };
@@ -297,7 +297,7 @@ pub unsafe extern "C" fn ggml_graph_compute_with_ctx(
 pub unsafe extern "C" fn ggml_graph_print(cgraph: *const ggml_cgraph) {
     guard("ggml_graph_print", (), || {
         // SAFETY: null or a live graph.
-        if let Some(g) = unsafe { graph(cgraph) } {
+        if let Some(g) = unsafe { graph_ref(cgraph) } {
             print!("{}", g.list());
         }
     })
@@ -312,7 +312,7 @@ pub unsafe extern "C" fn ggml_graph_dump_dot(
 ) {
     guard("ggml_graph_dump_dot", (), || {
         // SAFETY: null or live graphs, and a string.
-        let (gb, gf, filename) = unsafe { (graph(gb), graph(gf), bytes(filename)) };
+        let (gb, gf, filename) = unsafe { (graph_ref(gb), graph_ref(gf), bytes(filename)) };
         let Some(gb) = gb else { return };
         let file = String::from_utf8_lossy(filename);
         match std::fs::write(&*file, gb.dot(gf)) {

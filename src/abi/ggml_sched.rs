@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use super::ggml::{report, tensor};
 use super::ggml_alloc::buffer_types;
-use super::ggml_backend::{UserData, backend, buffer};
-use super::ggml_graph::graph;
+use super::ggml_backend::{UserData, backend_ref, buffer_ref};
+use super::ggml_graph::graph_ref;
 use super::ggml_types::{
     ggml_backend_buffer_t, ggml_backend_buffer_type_t, ggml_backend_sched_t, ggml_backend_t,
 };
@@ -103,7 +103,7 @@ where
 {
     guard(name, otherwise, || {
         // SAFETY: as the caller promises.
-        match unsafe { (sched.as_mut(), graph(cgraph)) } {
+        match unsafe { (sched.as_mut(), graph_ref(cgraph)) } {
             (Some(sched), Some(graph)) => f(sched, graph),
             _ => {
                 log_error!("{name}: the scheduler or the graph is null");
@@ -243,10 +243,10 @@ pub unsafe extern "C" fn ggml_backend_sched_get_backend(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ggml_backend_sched_get_backend_idx(
     sched: ggml_backend_sched_t,
-    buffer_: ggml_backend_buffer_t,
+    buffer: ggml_backend_buffer_t,
 ) -> c_int {
     // SAFETY: null, or a live scheduler and buffer.
-    let (s, b) = unsafe { (sched.as_ref(), buffer(buffer_)) };
+    let (s, b) = unsafe { (sched.as_ref(), buffer_ref(buffer)) };
     s.zip(b)
         .and_then(|(s, b)| s.backend_of_buffer(b))
         .map_or(-1, |i| i as c_int)
@@ -270,10 +270,10 @@ pub unsafe extern "C" fn ggml_backend_sched_get_n_copies(sched: ggml_backend_sch
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ggml_backend_sched_get_buffer_size(
     sched: ggml_backend_sched_t,
-    backend_: ggml_backend_t,
+    backend: ggml_backend_t,
 ) -> usize {
     // SAFETY: null, or a live scheduler and backend.
-    let (s, b) = unsafe { (sched.as_ref(), backend(backend_)) };
+    let (s, b) = unsafe { (sched.as_ref(), backend_ref(backend)) };
     s.zip(b).map_or(0, |(s, b)| s.buffer_size(b))
 }
 
@@ -282,11 +282,11 @@ pub unsafe extern "C" fn ggml_backend_sched_get_buffer_size(
 pub unsafe extern "C" fn ggml_backend_sched_set_tensor_backend(
     sched: ggml_backend_sched_t,
     node: *mut ggml_tensor,
-    backend_: ggml_backend_t,
+    backend: ggml_backend_t,
 ) {
     guard("ggml_backend_sched_set_tensor_backend", (), || {
         // SAFETY: null, or a live scheduler, tensor and backend.
-        let all = unsafe { (sched.as_mut(), tensor(node), backend(backend_)) };
+        let all = unsafe { (sched.as_mut(), tensor(node), backend_ref(backend)) };
         if let (Some(s), Some(t), Some(b)) = all {
             report(
                 "ggml_backend_sched_set_tensor_backend",
