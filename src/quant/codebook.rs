@@ -7,7 +7,8 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::superblock::BLOCK;
-use super::{BlockFormat, Half, Type, blocks};
+use super::vector_search::{self, Searched, Vectors};
+use super::{BlockFormat, Encode, Half, Type, blocks, blocks_mut};
 
 /// Unpacks a codebook: vectors of `W` numbers of `BITS` bits, each the index of one of `values`.
 const fn unpack<const W: usize, const BITS: usize, const N: usize>(
@@ -30,17 +31,26 @@ const fn unpack<const W: usize, const BITS: usize, const N: usize>(
 }
 
 const TWO: [i8; 3] = [8, 25, 43];
-static IQ2_XXS: [[i8; 8]; 256] = unpack::<8, 2, _>(include_bytes!("codebooks/iq2_xxs.bin"), &TWO);
-static IQ2_XS: [[i8; 8]; 512] = unpack::<8, 2, _>(include_bytes!("codebooks/iq2_xs.bin"), &TWO);
-static IQ2_S: [[i8; 8]; 1024] = unpack::<8, 2, _>(include_bytes!("codebooks/iq2_s.bin"), &TWO);
-static IQ3_XXS: [[i8; 4]; 256] = unpack::<4, 4, _>(
-    include_bytes!("codebooks/iq3_xxs.bin"),
-    &[4, 12, 20, 28, 36, 44, 52, 62],
-);
-static IQ3_S: [[i8; 4]; 512] = unpack::<4, 4, _>(
-    include_bytes!("codebooks/iq3_s.bin"),
-    &[1, 3, 5, 7, 9, 11, 13, 15],
-);
+const IQ3_XXS_VALUES: [i8; 8] = [4, 12, 20, 28, 36, 44, 52, 62];
+const IQ3_S_VALUES: [i8; 8] = [1, 3, 5, 7, 9, 11, 13, 15];
+
+/// Defines a codebook, and the same coordinate by coordinate, as it is searched.
+macro_rules! vectors {
+    ($name:ident, $searched:ident, $n:literal of $width:literal, bits: $bits:literal, $file:literal, $values:expr) => {
+        static $name: [[i8; $width]; $n] =
+            unpack::<$width, $bits, $n>(include_bytes!(concat!("codebooks/", $file)), &$values);
+        static $searched: Searched<$width, $n> = Searched::new(&unpack::<$width, $bits, $n>(
+            include_bytes!(concat!("codebooks/", $file)),
+            &$values,
+        ));
+    };
+}
+
+vectors!(IQ2_XXS, IQ2_XXS_SEARCHED, 256 of 8, bits: 2, "iq2_xxs.bin", TWO);
+vectors!(IQ2_XS, IQ2_XS_SEARCHED, 512 of 8, bits: 2, "iq2_xs.bin", TWO);
+vectors!(IQ2_S, IQ2_S_SEARCHED, 1024 of 8, bits: 2, "iq2_s.bin", TWO);
+vectors!(IQ3_XXS, IQ3_XXS_SEARCHED, 256 of 4, bits: 4, "iq3_xxs.bin", IQ3_XXS_VALUES);
+vectors!(IQ3_S, IQ3_S_SEARCHED, 512 of 4, bits: 4, "iq3_s.bin", IQ3_S_VALUES);
 static IQ1_S: [[i8; 8]; 2048] =
     unpack::<8, 2, _>(include_bytes!("codebooks/iq1_s.bin"), &[-1, 0, 1]);
 
@@ -298,3 +308,127 @@ codebook!(Iq3_xxs, Iq3_xxsBlock, "iq3_xxs", needs_imatrix: false, repacked: Some
 codebook!(Iq3_s, Iq3_sBlock, "iq3_s", needs_imatrix: false, repacked: Some(Type::Iq3_s_r4), scale: |b| b.d);
 codebook!(Iq1_s, Iq1_sBlock, "iq1_s", needs_imatrix: true, repacked: None, scale: |b| b.d);
 codebook!(Iq1_m, Iq1_mBlock, "iq1_m", needs_imatrix: false, repacked: None, scale: |b| b.d());
+
+impl Iq2_xxsBlock {
+    #[inline(always)]
+    fn encode(x: &[f32; BLOCK], w: &[f32; BLOCK]) -> Iq2_xxsBlock {
+        let fit =
+            vector_search::fit::<8, 256, 32>(&IQ2_XXS_SEARCHED, x, w, Vectors::even(43.0, 8.0));
+        let mut qs = [[0; 8]; 8];
+        for (g, qs) in qs.iter_mut().enumerate() {
+            let mut signs = u32::from(fit.levels[g]) << 28;
+            for l in 0..4 {
+                qs[l] = fit.codes[4 * g + l] as u8;
+                signs |= u32::from(fit.signs[4 * g + l] & 127) << (7 * l);
+            }
+            qs[4..].copy_from_slice(&signs.to_le_bytes());
+        }
+        Iq2_xxsBlock { d: fit.d, qs }
+    }
+}
+
+/// Levels of two groups in a byte.
+#[inline(always)]
+fn pack_levels<const N: usize>(levels: &[u8; 16]) -> [u8; N] {
+    let mut scales = [0; N];
+    for (i, s) in scales.iter_mut().enumerate() {
+        *s = levels[2 * i] | levels[2 * i + 1] << 4;
+    }
+    scales
+}
+
+impl Iq2_xsBlock {
+    #[inline(always)]
+    fn encode(x: &[f32; BLOCK], w: &[f32; BLOCK]) -> Iq2_xsBlock {
+        let fit =
+            vector_search::fit::<8, 512, 16>(&IQ2_XS_SEARCHED, x, w, Vectors::even(43.0, 8.0));
+        let mut qs = [[0; 2]; 32];
+        for (i, q) in qs.iter_mut().enumerate() {
+            *q = (fit.codes[i] | u16::from(fit.signs[i] & 127) << 9).to_le_bytes();
+        }
+        Iq2_xsBlock {
+            d: fit.d,
+            qs,
+            scales: pack_levels(&fit.levels),
+        }
+    }
+}
+
+impl Iq2_sBlock {
+    #[inline(always)]
+    fn encode(x: &[f32; BLOCK], w: &[f32; BLOCK]) -> Iq2_sBlock {
+        let fit =
+            vector_search::fit::<8, 1024, 16>(&IQ2_S_SEARCHED, x, w, Vectors::free(43.0, 8.0));
+        let (mut qs, mut qh) = ([0; 32], [0; 8]);
+        for i in 0..32 {
+            qs[i] = fit.codes[i] as u8;
+            qh[i / 4] |= ((fit.codes[i] >> 8) as u8) << (2 * (i % 4));
+        }
+        Iq2_sBlock {
+            d: fit.d,
+            qs,
+            signs: fit.signs,
+            qh,
+            scales: pack_levels(&fit.levels),
+        }
+    }
+}
+
+impl Iq3_xxsBlock {
+    #[inline(always)]
+    fn encode(x: &[f32; BLOCK], w: &[f32; BLOCK]) -> Iq3_xxsBlock {
+        let fit =
+            vector_search::fit::<4, 256, 32>(&IQ3_XXS_SEARCHED, x, w, Vectors::even(62.0, 4.0));
+        let (mut qs, mut signs) = ([0; 64], [[0; 4]; 8]);
+        for (q, code) in qs.iter_mut().zip(fit.codes) {
+            *q = code as u8;
+        }
+        for (g, signs) in signs.iter_mut().enumerate() {
+            let mut word = u32::from(fit.levels[g]) << 28;
+            for l in 0..4 {
+                word |= u32::from(fit.signs[4 * g + l] & 127) << (7 * l);
+            }
+            *signs = word.to_le_bytes();
+        }
+        Iq3_xxsBlock {
+            d: fit.d,
+            qs,
+            signs,
+        }
+    }
+}
+
+impl Iq3_sBlock {
+    #[inline(always)]
+    fn encode(x: &[f32; BLOCK], w: &[f32; BLOCK]) -> Iq3_sBlock {
+        let fit = vector_search::fit::<4, 512, 32>(&IQ3_S_SEARCHED, x, w, Vectors::free(15.0, 1.0));
+        let (mut qs, mut qh) = ([0; 64], [0; 8]);
+        for i in 0..64 {
+            qs[i] = fit.codes[i] as u8;
+            qh[i / 8] |= ((fit.codes[i] >> 8) as u8) << (i % 8);
+        }
+        Iq3_sBlock {
+            d: fit.d,
+            qs,
+            qh,
+            signs: fit.signs,
+            scales: pack_levels(&fit.levels),
+        }
+    }
+}
+
+/// Makes types that can be written of blocks that have `encode`.
+macro_rules! encode {
+    ($($ty:ident: $block:ident),*) => { $(
+        impl Encode for $ty {
+            #[inline(always)]
+            fn encode(values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
+                let xs = values.as_chunks::<BLOCK>().0;
+                for (i, (block, x)) in blocks_mut::<Self>(out).iter_mut().zip(xs).enumerate() {
+                    *block = $block::encode(x, &super::search::block_importance(x, weights, i));
+                }
+            }
+        }
+    )* };
+}
+encode!(Iq2_xxs: Iq2_xxsBlock, Iq2_xs: Iq2_xsBlock, Iq2_s: Iq2_sBlock, Iq3_xxs: Iq3_xxsBlock, Iq3_s: Iq3_sBlock);

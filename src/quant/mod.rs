@@ -25,6 +25,7 @@ pub mod ternary;
 #[cfg(test)]
 mod tests;
 pub mod trellis;
+mod vector_search;
 
 use bytemuck::Pod;
 use multiversion::multiversion;
@@ -230,11 +231,11 @@ pub const TYPES: &[TypeInfo] = &[
     TypeInfo::codec::<activation::Q8_kr8>(),
     TypeInfo::codec::<activation::Q8_kv>(),
     TypeInfo::decoder::<ternary::I2_s>(),
-    TypeInfo::decoder::<codebook::Iq2_xxs>(),
-    TypeInfo::decoder::<codebook::Iq2_xs>(),
-    TypeInfo::decoder::<codebook::Iq2_s>(),
-    TypeInfo::decoder::<codebook::Iq3_xxs>(),
-    TypeInfo::decoder::<codebook::Iq3_s>(),
+    TypeInfo::codec::<codebook::Iq2_xxs>(),
+    TypeInfo::codec::<codebook::Iq2_xs>(),
+    TypeInfo::codec::<codebook::Iq2_s>(),
+    TypeInfo::codec::<codebook::Iq3_xxs>(),
+    TypeInfo::codec::<codebook::Iq3_s>(),
     TypeInfo::decoder::<codebook::Iq1_s>(),
     TypeInfo::decoder::<codebook::Iq1_m>(),
     TypeInfo::decoder::<trellis::Iq1_kt>(),

@@ -270,7 +270,7 @@ fn improve<G: Grid, const N: usize>(
         }
         let Some((j, to)) = found else { break };
         let (old, new) = (grid.value(codes[j]), grid.value(to));
-        let xv = (w[j] * (new - old)).mul_add(x[j], sum_xv);
+        let xv = sum_xv + w[j] * x[j] * (new - old);
         let vv = w[j].mul_add(new * new - old * old, sum_vv);
         if !(vv > 0.0 && xv * xv > scale * sum_xv * vv) {
             break;
