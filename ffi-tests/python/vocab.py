@@ -6,24 +6,23 @@ import json
 import pathlib
 import sys
 
+import gguf
 import ik_llama_cpp._ctypes_api as C
 
-SPM, BPE = 1, 2
 C.llama_backend_init()
-C._lib.llama_vocab_type.argtypes, C._lib.llama_vocab_type.restype = [ctypes.c_void_p], ctypes.c_int
 C._lib.llama_detokenize.argtypes = [ctypes.c_void_p, ctypes.POINTER(C.llama_token), ctypes.c_int32, ctypes.c_char_p,
                                     ctypes.c_int32, ctypes.c_bool, ctypes.c_bool]
 C._lib.llama_detokenize.restype = ctypes.c_int32
 out = {}
 for file in sorted(pathlib.Path(sys.argv[1]).glob("*.gguf")):
+    if gguf.GGUFReader(file).fields["tokenizer.ggml.model"].contents() not in ("gpt2", "llama"):
+        continue  # neither BPE nor SPM
     params = C.llama_model_default_params()
     params.vocab_only = True
     model = C.llama_model_load_from_file(str(file).encode(), params)
     if not model:
         sys.exit(f"cannot load {file}")
     vocab = C.llama_model_get_vocab(model)
-    if C._lib.llama_vocab_type(vocab) not in (SPM, BPE):
-        continue
     texts = file.with_name(file.name + ".inp").read_text(encoding="utf-8").split("\n__ggml_vocab_test__\n")
     wanted = file.with_name(file.name + ".out").read_text().split("\n")
     mismatches, back = [], []
