@@ -66,12 +66,14 @@ impl Model {
             .add_overrides(params.overrides);
         let metadata = file.first().metadata();
         let name: &str = metadata.require("general.architecture")?;
-        let Some(page) = arch::find(name) else {
-            bail!("unknown model architecture: '{name}'");
+        let page = match arch::find(name) {
+            Some(page) => page,
+            None if params.vocab_only => &arch::UNKNOWN,
+            None => bail!("unknown model architecture: '{name}'"),
         };
         let keys = Keys {
             metadata,
-            arch: page.name,
+            arch: name,
         };
         let ftype = describe_ftype(&file)?;
         let vocab = Vocab::load(metadata).map_err(|e| Error(format!("invalid vocabulary: {e}")))?;

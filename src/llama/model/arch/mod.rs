@@ -6,6 +6,7 @@ mod llama;
 use super::build::Builder;
 use super::hparams::{Hparams, Keys};
 use super::load::Loader;
+use crate::bail;
 use crate::error::Result;
 use crate::graph::Tensor;
 use crate::llama::params::RopeType;
@@ -30,6 +31,15 @@ pub trait Architecture: Send + Sync {
     /// Divisors of the rotation's frequencies in a layer.
     fn rope_factors(&self, il: usize) -> Option<Tensor>;
 }
+
+/// Stands for architectures that have no page: of their models only the vocabulary can be loaded.
+pub const UNKNOWN: Page = Page {
+    name: "unknown",
+    rope_type: RopeType::None,
+    hparams: |_, _| Ok(()),
+    size: |_| "?B",
+    load: |_, _| bail!("an unknown architecture has no tensors"),
+};
 
 const ALL: &[Page] = &[llama::PAGE];
 
