@@ -66,15 +66,14 @@ fn published_texts_give_the_published_tokens() {
     }
 }
 
-/// A vocabulary in the reference.
-struct Reference {
+/// A vocabulary behind the C interface.
+struct Loaded {
     lib: Lib,
     model: *mut u8,
 }
 
-impl Reference {
-    fn load(path: &Path) -> Reference {
-        let lib = Lib::reference();
+impl Loaded {
+    fn load(lib: Lib, path: &Path) -> Loaded {
         let path = CString::new(path.to_str().unwrap()).unwrap();
         // SAFETY: signatures as in llama.h.
         let model = unsafe {
@@ -89,7 +88,7 @@ impl Reference {
             )(path.as_ptr(), params)
         };
         assert!(!model.is_null());
-        Reference { lib, model }
+        Loaded { lib, model }
     }
 
     fn tokenize(&self, text: &[u8], add_special: bool, parse_special: bool) -> Vec<Token> {
@@ -155,6 +154,13 @@ impl Reference {
         text
     }
 
+    fn text(&self, token: Token) -> Vec<u8> {
+        // SAFETY: the token exists, so its text is a C string.
+        unsafe { std::ffi::CStr::from_ptr(self.of_token("llama_token_get_text", token)) }
+            .to_bytes()
+            .to_vec()
+    }
+
     fn of_model<T: Copy>(&self, name: &str) -> T {
         // SAFETY: the callers name functions of a model that return a T.
         unsafe { self.lib.get::<unsafe extern "C" fn(*mut u8) -> T>(name)(self.model) }
@@ -173,7 +179,7 @@ impl Reference {
 
 unsafe extern "C" fn silent(_: i32, _: *const i8, _: *mut u8) {}
 
-impl Drop for Reference {
+impl Drop for Loaded {
     fn drop(&mut self) {
         // SAFETY: the model is freed once.
         unsafe {
@@ -324,7 +330,7 @@ impl Random {
 
 /// Tokenizes and detokenizes random texts with both.
 fn compare(path: &Path, rounds: usize, skip: fn(&[u8]) -> bool) {
-    let (ours, theirs) = (load(path), Reference::load(path));
+    let (ours, theirs) = (load(path), Loaded::load(Lib::reference(), path));
     let specials: Vec<Vec<u8>> = (0..ours.n_tokens() as Token)
         .filter(|&t| ours.attrs(t).bits() & (1 | 8 | 16) != 0)
         .map(|t| ours.text(t).to_vec())
@@ -370,13 +376,135 @@ fn compare(path: &Path, rounds: usize, skip: fn(&[u8]) -> bool) {
 }
 
 #[test]
+fn the_c_interface_gives_the_same() {
+    for path in [models::model("smollm2-q4_1")].into_iter().chain(
+        published()
+            .into_iter()
+            .filter(|p| p.to_string_lossy().contains("spm")),
+    ) {
+        let [ours, theirs] = Lib::both().map(|lib| Loaded::load(lib, &path));
+        let mut random = Random(5);
+        for _ in 0..300 {
+            let text = random.text(&[b"<s>".to_vec(), b"<|im_end|>".to_vec()]);
+            let (add, parse) = (random.below(2) == 0, random.below(2) == 0);
+            let tokens = ours.tokenize(&text, add, parse);
+            assert_eq!(tokens, theirs.tokenize(&text, add, parse));
+            assert_eq!(
+                ours.detokenize(&tokens, add, parse),
+                theirs.detokenize(&tokens, add, parse)
+            );
+            for &token in &tokens {
+                assert_eq!(ours.piece(token, 1, parse), theirs.piece(token, 1, parse));
+            }
+        }
+        for name in [
+            "llama_n_vocab",
+            "llama_token_bos",
+            "llama_token_eos",
+            "llama_token_sep",
+            "llama_token_nl",
+            "llama_token_pad",
+            "llama_token_prefix",
+            "llama_token_middle",
+            "llama_token_suffix",
+            "llama_add_bos_token",
+            "llama_add_eos_token",
+        ] {
+            assert_eq!(
+                ours.of_model::<i32>(name),
+                theirs.of_model::<i32>(name),
+                "{name}"
+            );
+        }
+        for token in (0..ours.of_model::<i32>("llama_n_vocab")).step_by(7) {
+            assert_eq!(ours.text(token), theirs.text(token));
+            let attr = "llama_token_get_attr";
+            assert_eq!(
+                ours.of_token::<u32>(attr, token),
+                theirs.of_token::<u32>(attr, token),
+                "{token}"
+            );
+            let score = "llama_token_get_score";
+            assert_eq!(
+                ours.of_token::<f32>(score, token),
+                theirs.of_token::<f32>(score, token),
+                "{token}"
+            );
+            for name in ["llama_token_is_eog", "llama_token_is_control"] {
+                assert_eq!(
+                    ours.of_token::<bool>(name, token),
+                    theirs.of_token::<bool>(name, token),
+                    "{name} {token}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn buffers_that_are_too_small_are_said_to_be() {
+    type Tokenize =
+        unsafe extern "C" fn(*mut u8, *const u8, i32, *mut Token, i32, bool, bool) -> i32;
+    type Piece = unsafe extern "C" fn(*mut u8, Token, *mut u8, i32, i32, bool) -> i32;
+    let [ours, theirs] = Lib::both().map(|lib| Loaded::load(lib, &models::model("smollm2-q4_1")));
+    for room in [0, 1, 2, 3, 10] {
+        let [a, b] = [&ours, &theirs].map(|l| {
+            let text = b"Hello there, world";
+            let (mut tokens, mut piece) = ([-7; 16], [7; 16]);
+            // SAFETY: the buffers are at least as long as they are said to be.
+            let (n, m) = unsafe {
+                (
+                    l.lib.get::<Tokenize>("llama_tokenize")(
+                        l.model,
+                        text.as_ptr(),
+                        text.len() as i32,
+                        tokens.as_mut_ptr(),
+                        room,
+                        true,
+                        true,
+                    ),
+                    l.lib.get::<Piece>("llama_token_to_piece")(
+                        l.model,
+                        28120,
+                        piece.as_mut_ptr(),
+                        room,
+                        0,
+                        true,
+                    ),
+                )
+            };
+            (n, tokens, m, piece)
+        });
+        assert_eq!(a, b, "room for {room}");
+    }
+}
+
+#[test]
+fn nonsense_is_answered_and_logged() {
+    let ours = Loaded::load(Lib::ikrs(), &models::model("smollm2-q4_1"));
+    for token in [-1, i32::MIN, i32::MAX, 1 << 20] {
+        assert_eq!(ours.piece(token, 0, true), b"");
+        assert_eq!(ours.of_token::<u32>("llama_token_get_attr", token), 0);
+        assert!(!ours.of_token::<bool>("llama_token_is_eog", token));
+    }
+    assert_eq!(ours.detokenize(&[-1, 1 << 20], true, true), b"");
+    let none = Loaded {
+        lib: Lib::ikrs(),
+        model: std::ptr::null_mut(),
+    };
+    assert_eq!(none.tokenize(b"text", true, true), []);
+    assert_eq!(none.of_model::<i32>("llama_n_vocab"), 0);
+    assert_eq!(none.of_model::<i32>("llama_token_bos"), -1);
+}
+
+#[test]
 fn published_vocabularies_behave_as_in_the_reference() {
     for path in published()
         .into_iter()
         .chain([models::model("smollm2-q4_1")])
     {
         compare(&path, 3000, |_| false);
-        let (ours, theirs) = (load(&path), Reference::load(&path));
+        let (ours, theirs) = (load(&path), Loaded::load(Lib::reference(), &path));
         let special = ours.special();
         let name = path.display();
         assert_eq!(
