@@ -42,7 +42,7 @@ impl GraphCopy {
             copy.set_op(t.op());
             copy.set_op_params(t.op_params());
             copy.set_flags(t.flags());
-            copy.set_name(&t.name());
+            copy.set_name(t.name());
             copies.insert(t, copy);
         }
         for (&t, &copy) in &copies {

@@ -455,7 +455,7 @@ impl Sched {
                         None => {
                             let copy = copies.dup_tensor(src)?;
                             copy.set_nb(src.nb());
-                            copy.set_name(&format!(
+                            copy.set_name(format!(
                                 "{}#{}",
                                 backend.name().to_string_lossy(),
                                 src.name()

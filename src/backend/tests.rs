@@ -246,7 +246,7 @@ fn the_callback_sees_the_nodes_it_asked_for_in_order_and_can_stop() {
     x.set_flags(TENSOR_FLAG_INPUT);
     let mut t = x;
     for i in 0..6 {
-        t = ctx.scale(t, 2.0).unwrap().set_name(&format!("n{i}"));
+        t = ctx.scale(t, 2.0).unwrap().set_name(format!("n{i}"));
     }
     let graph = ctx.new_graph(512, false).unwrap();
     graph.build_forward_expand(t).unwrap();

@@ -308,7 +308,7 @@ impl Context {
         ensure!(fits.is_some(), "tensor sizes {ne:?} are out of range");
         let row = shape[0] as usize;
         ensure!(
-            row % info.block == 0,
+            row.is_multiple_of(info.block),
             "rows of type {} hold multiples of {} values, not {row}",
             info.name,
             info.block
@@ -501,7 +501,7 @@ mod tests {
         let a = ctx.new_tensor(Type::F32, &[4]).unwrap();
         a.set_name("weights");
         let long = ctx.new_tensor(Type::F32, &[4]).unwrap();
-        long.set_name(&"x".repeat(100));
+        long.set_name("x".repeat(100));
         assert_eq!(long.name().len(), 63);
         assert_eq!(ctx.get_tensor("weights"), Some(a));
         assert_eq!(ctx.get_tensor("weight"), None);

@@ -299,11 +299,11 @@ impl Context {
     pub fn concat(&self, a: Tensor, b: Tensor, dim: usize) -> Result<Tensor> {
         ensure!(dim < MAX_DIMS, "concat: there is no dimension {dim}");
         let mut ne = a.ne();
-        for d in 0..MAX_DIMS {
+        for (d, (n, more)) in ne.iter_mut().zip(b.ne()).enumerate() {
             if d == dim {
-                ne[d] = ne[d].saturating_add(b.ne()[d]);
+                *n = n.saturating_add(more);
             } else {
-                ensure!(ne[d] == b.ne()[d], "concat: {a} and {b} do not fit");
+                ensure!(*n == more, "concat: {a} and {b} do not fit");
             }
         }
         let t = self.new_tensor(a.ty(), &ne)?;

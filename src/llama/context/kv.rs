@@ -34,7 +34,7 @@ impl Cache {
                 .ok_or_else(|| Error("the KV cache is too large".into()))?;
             Ok(arena
                 .new_tensor_1d(ty, n)?
-                .set_name(&format!("cache_{name}_l{il}")))
+                .set_name(format!("cache_{name}_l{il}")))
         };
         let (mut k, mut v) = (Vec::new(), Vec::new());
         for il in 0..n_layer {
@@ -141,7 +141,7 @@ impl Cache {
                     ctx.cpy(plain, k)?
                 }
             };
-            graph.build_forward_expand(shifted.set_name(&format!("K_shifted-{il}")))?;
+            graph.build_forward_expand(shifted.set_name(format!("K_shifted-{il}")))?;
         }
         Ok(shift)
     }
