@@ -11,3 +11,6 @@ pub mod params;
 pub mod quantize;
 pub mod sampling;
 pub mod vocab;
+
+#[cfg(test)]
+mod tests;
