@@ -685,7 +685,7 @@ fn bad_models_are_refused_with_the_reason() {
             key("llama.attention.head_count", Value::U32(0)),
             "head_count",
         ),
-        (key("llama.attention.head_count", Value::U32(3)), "head"),
+        (key("llama.attention.head_count", Value::U32(3)), "rotated"),
         (
             key("llama.attention.head_count_kv", Value::U32(5)),
             "cannot share",
