@@ -185,7 +185,7 @@ fn cache_type(what: &str, raw: i32, n_embd_head: u32) -> Result<Type> {
         info.name
     );
     ensure!(
-        n_embd_head as usize % info.block == 0,
+        (n_embd_head as usize).is_multiple_of(info.block),
         "the {what} cache cannot be {}: heads of {n_embd_head} values are not whole blocks of {}",
         info.name,
         info.block

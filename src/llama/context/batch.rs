@@ -98,7 +98,7 @@ pub struct Ubatch<'b, 'a> {
 }
 
 impl Ubatch<'_, '_> {
-    pub fn len(&self) -> usize {
+    pub fn n_tokens(&self) -> usize {
         self.range.len()
     }
 

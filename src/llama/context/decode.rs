@@ -240,7 +240,7 @@ impl Runner {
             .min(size);
         let key = GraphKey {
             batch: BatchShape {
-                n_tokens: ubatch.len(),
+                n_tokens: ubatch.n_tokens(),
                 n_outputs: self.out_ids.len(),
                 embd: ubatch.batch.is_embd(),
             },
@@ -261,7 +261,7 @@ impl Runner {
         let cells = &self.cache.cells;
         self.scratch
             .fill(&built.inputs, ubatch, &self.out_ids, cells, n_kv, cp)?;
-        let n_threads = if ubatch.len() == 1 {
+        let n_threads = if ubatch.n_tokens() == 1 {
             cp.n_threads
         } else {
             cp.n_threads_batch
@@ -401,7 +401,7 @@ impl Context {
                 batch,
                 range: first..end,
             };
-            let n = ubatch.len();
+            let n = ubatch.n_tokens();
             output.tokens_in(first..end, &mut runner.out_ids);
             let n_outputs = runner.out_ids.len();
             runner.update_cache(hp, body, cp)?;

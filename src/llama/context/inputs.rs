@@ -55,7 +55,8 @@ impl Scratch {
         }
         if let Some(t) = inputs.pos {
             self.ints.clear();
-            self.ints.extend((0..ubatch.len()).map(|i| ubatch.pos(i)));
+            self.ints
+                .extend((0..ubatch.n_tokens()).map(|i| ubatch.pos(i)));
             set(t, &self.ints)?;
         }
         if let Some(t) = inputs.out_ids {
@@ -89,7 +90,7 @@ impl Scratch {
 
     /// A row for each sequence (see [`pooled_sequences`]) with the weights of its tokens.
     fn mean(&mut self, ubatch: &Ubatch) {
-        let n = ubatch.len();
+        let n = ubatch.n_tokens();
         self.floats.clear();
         self.floats.resize(n * n, 0.0);
         for (row, id) in pooled_sequences(ubatch).into_iter().enumerate() {
@@ -107,7 +108,7 @@ impl Scratch {
 
     /// The token that stands for each sequence: the one at position 0, or the last.
     fn representatives(&mut self, ubatch: &Ubatch, pooling: PoolingType) {
-        let n = ubatch.len();
+        let n = ubatch.n_tokens();
         self.ints.clear();
         self.ints.resize(n, 0);
         for (row, id) in pooled_sequences(ubatch).into_iter().enumerate() {
@@ -125,7 +126,7 @@ impl Scratch {
 /// The sequences of a piece in the order in which they occur; their pooled embeddings are in the rows of that order.
 pub fn pooled_sequences(ubatch: &Ubatch) -> Vec<llama_seq_id> {
     let mut ids = Vec::new();
-    for i in 0..ubatch.len() {
+    for i in 0..ubatch.n_tokens() {
         let id = ubatch.seqs(i)[0];
         if !ids.contains(&id) {
             ids.push(id);
@@ -144,7 +145,7 @@ fn mask<T: MaskValue>(
     n_kv: usize,
     causal: bool,
 ) {
-    out.resize(ubatch.len() * n_kv, T::HIDDEN);
+    out.resize(ubatch.n_tokens() * n_kv, T::HIDDEN);
     let mut seen_by = None;
     for (i, row) in out.chunks_exact_mut(n_kv.max(1)).enumerate() {
         let id = ubatch.seqs(i)[0];

@@ -97,7 +97,11 @@ impl Cache {
 
     /// The tensors that keys and values of layer `i / 2` are in, in the order in which a graph stores to them.
     pub fn store_target(&self, i: usize) -> Tensor {
-        let all = if i % 2 == 0 { &self.k } else { &self.v };
+        let all = if i.is_multiple_of(2) {
+            &self.k
+        } else {
+            &self.v
+        };
         all[i / 2]
     }
 
