@@ -29,7 +29,7 @@ extern "C" {
 #endif // __cplusplus
 
 // Begins to fill a buffer with tensors.
-GGML_API struct ggml_tallocr ggml_tallocr_new(ggml_backend_buffer_t buffer_);
+GGML_API struct ggml_tallocr ggml_tallocr_new(ggml_backend_buffer_t buffer);
 
 // Places the next tensor. If there is no room, the tensor stays as it is, and a line is logged.
 GGML_API void ggml_tallocr_alloc(struct ggml_tallocr *talloc, struct ggml_tensor *tensor);
@@ -68,9 +68,7 @@ struct ggml_backend_buffer *ggml_backend_alloc_ctx_tensors_from_buft(struct ggml
                                                                       ggml_backend_buffer_type_t buft);
 
 // As `ggml_backend_alloc_ctx_tensors_from_buft` in the memory that a backend prefers.
-GGML_API
-struct ggml_backend_buffer *ggml_backend_alloc_ctx_tensors(struct ggml_context *ctx,
-                                                            ggml_backend_t backend_);
+GGML_API struct ggml_backend_buffer *ggml_backend_alloc_ctx_tensors(struct ggml_context *ctx, ggml_backend_t backend);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -99,14 +99,14 @@ GGML_API ggml_backend_buffer_type_t ggml_backend_buffer_get_type(ggml_backend_bu
 GGML_API void ggml_backend_buffer_reset(ggml_backend_buffer_t buffer);
 
 // The kind of backend; null for null.
-GGML_API ggml_guid_t ggml_backend_guid(ggml_backend_t backend_);
+GGML_API ggml_guid_t ggml_backend_guid(ggml_backend_t backend);
 
-GGML_API const char *ggml_backend_name(ggml_backend_t backend_);
+GGML_API const char *ggml_backend_name(ggml_backend_t backend);
 
 GGML_API void ggml_backend_free(ggml_backend_t backend);
 
 // The memory it prefers.
-GGML_API ggml_backend_buffer_type_t ggml_backend_get_default_buffer_type(ggml_backend_t backend_);
+GGML_API ggml_backend_buffer_type_t ggml_backend_get_default_buffer_type(ggml_backend_t backend);
 
 // A buffer of `size` bytes in the memory it prefers.
 GGML_API ggml_backend_buffer_t ggml_backend_alloc_buffer(ggml_backend_t backend, size_t size);
@@ -138,29 +138,29 @@ GGML_API void ggml_backend_tensor_set(struct ggml_tensor *tensor, const void *da
 GGML_API void ggml_backend_tensor_get(const struct ggml_tensor *tensor, void *data, size_t offset, size_t size);
 
 // Waits for the work begun.
-GGML_API void ggml_backend_synchronize(ggml_backend_t backend_);
+GGML_API void ggml_backend_synchronize(ggml_backend_t backend);
 
 // Keeps the nodes of a graph, to compute them often.
 GGML_API ggml_backend_graph_plan_t ggml_backend_graph_plan_create(ggml_backend_t backend, struct ggml_cgraph *cgraph);
 
 GGML_API void ggml_backend_graph_plan_free(ggml_backend_t backend, ggml_backend_graph_plan_t plan);
 
-GGML_API enum ggml_status ggml_backend_graph_plan_compute(ggml_backend_t backend_, ggml_backend_graph_plan_t plan);
+GGML_API enum ggml_status ggml_backend_graph_plan_compute(ggml_backend_t backend, ggml_backend_graph_plan_t plan);
 
 // Computes a graph.
-GGML_API enum ggml_status ggml_backend_graph_compute(ggml_backend_t backend_, struct ggml_cgraph *cgraph);
+GGML_API enum ggml_status ggml_backend_graph_compute(ggml_backend_t backend, struct ggml_cgraph *cgraph);
 
 // Begins to compute a graph.
-GGML_API enum ggml_status ggml_backend_graph_compute_async(ggml_backend_t backend_, struct ggml_cgraph *cgraph);
+GGML_API enum ggml_status ggml_backend_graph_compute_async(ggml_backend_t backend, struct ggml_cgraph *cgraph);
 
 // Whether the backend can compute a node.
-GGML_API bool ggml_backend_supports_op(ggml_backend_t backend_, const struct ggml_tensor *op);
+GGML_API bool ggml_backend_supports_op(ggml_backend_t backend, const struct ggml_tensor *op);
 
 // Whether the backend can use tensors in such memory.
-GGML_API bool ggml_backend_supports_buft(ggml_backend_t backend_, ggml_backend_buffer_type_t buft);
+GGML_API bool ggml_backend_supports_buft(ggml_backend_t backend, ggml_backend_buffer_type_t buft);
 
 // Whether the backend wants to compute a node although its weights are in host memory.
-GGML_API bool ggml_backend_offload_op(ggml_backend_t backend_, const struct ggml_tensor *op);
+GGML_API bool ggml_backend_offload_op(ggml_backend_t backend, const struct ggml_tensor *op);
 
 // Copies the data of a tensor to another of the same layout, wherever they are.
 GGML_API void ggml_backend_tensor_copy(struct ggml_tensor *src, struct ggml_tensor *dst);
@@ -190,7 +190,7 @@ GGML_API void ggml_backend_event_wait(ggml_backend_t backend, ggml_backend_event
 // A CPU backend.
 GGML_API ggml_backend_t ggml_backend_cpu_init(void);
 
-GGML_API bool ggml_backend_is_cpu(ggml_backend_t backend_);
+GGML_API bool ggml_backend_is_cpu(ggml_backend_t backend);
 
 GGML_API void ggml_backend_cpu_set_n_threads(ggml_backend_t backend_cpu, int n_threads);
 
@@ -234,7 +234,7 @@ GGML_API void ggml_backend_tensor_alloc(ggml_backend_buffer_t buffer, struct ggm
 GGML_API void ggml_backend_view_init(struct ggml_tensor *tensor);
 
 // Copies a graph with all its tensors and their data to another backend. All fields are null if that fails.
-GGML_API struct ggml_backend_graph_copy ggml_backend_graph_copy(ggml_backend_t backend_, struct ggml_cgraph *graph_);
+GGML_API struct ggml_backend_graph_copy ggml_backend_graph_copy(ggml_backend_t backend, struct ggml_cgraph *graph);
 
 // Frees a copy of a graph.
 GGML_API void ggml_backend_graph_copy_free(struct ggml_backend_graph_copy copy);
@@ -243,7 +243,7 @@ GGML_API void ggml_backend_graph_copy_free(struct ggml_backend_graph_copy copy);
 GGML_API
 bool ggml_backend_compare_graph_backend(ggml_backend_t backend1,
                                         ggml_backend_t backend2,
-                                        struct ggml_cgraph *graph_,
+                                        struct ggml_cgraph *graph,
                                         ggml_backend_eval_callback callback,
                                         void *user_data);
 
@@ -292,7 +292,7 @@ GGML_API int ggml_backend_sched_get_n_backends(ggml_backend_sched_t sched);
 GGML_API ggml_backend_t ggml_backend_sched_get_backend(ggml_backend_sched_t sched, int i);
 
 // The number of the first backend that can use a buffer; -1 if none can.
-GGML_API int ggml_backend_sched_get_backend_idx(ggml_backend_sched_t sched, ggml_backend_buffer_t buffer_);
+GGML_API int ggml_backend_sched_get_backend_idx(ggml_backend_sched_t sched, ggml_backend_buffer_t buffer);
 
 // How many parts the last graph had.
 GGML_API int ggml_backend_sched_get_n_splits(ggml_backend_sched_t sched);
@@ -301,13 +301,13 @@ GGML_API int ggml_backend_sched_get_n_splits(ggml_backend_sched_t sched);
 GGML_API int ggml_backend_sched_get_n_copies(ggml_backend_sched_t sched);
 
 // Bytes of the buffer for intermediate results on a backend.
-GGML_API size_t ggml_backend_sched_get_buffer_size(ggml_backend_sched_t sched, ggml_backend_t backend_);
+GGML_API size_t ggml_backend_sched_get_buffer_size(ggml_backend_sched_t sched, ggml_backend_t backend);
 
 // Wants a node to be computed by a backend, until the next reset.
 GGML_API
 void ggml_backend_sched_set_tensor_backend(ggml_backend_sched_t sched,
                                            struct ggml_tensor *node,
-                                           ggml_backend_t backend_);
+                                           ggml_backend_t backend);
 
 // The backend that computes a tensor of the last graph, or null.
 GGML_API ggml_backend_t ggml_backend_sched_get_tensor_backend(ggml_backend_sched_t sched, struct ggml_tensor *node);

@@ -436,6 +436,24 @@ enum ggml_numa_strategy {
     GGML_NUMA_STRATEGY_COUNT = 5,
 };
 
+// Types of values, numbered as `enum gguf_type` and in files.
+enum gguf_type {
+    GGUF_TYPE_UINT8 = 0,
+    GGUF_TYPE_INT8 = 1,
+    GGUF_TYPE_UINT16 = 2,
+    GGUF_TYPE_INT16 = 3,
+    GGUF_TYPE_UINT32 = 4,
+    GGUF_TYPE_INT32 = 5,
+    GGUF_TYPE_FLOAT32 = 6,
+    GGUF_TYPE_BOOL = 7,
+    GGUF_TYPE_STRING = 8,
+    GGUF_TYPE_ARRAY = 9,
+    GGUF_TYPE_UINT64 = 10,
+    GGUF_TYPE_INT64 = 11,
+    GGUF_TYPE_FLOAT64 = 12,
+    GGUF_TYPE_COUNT = 13,
+};
+
 // File types, numbered as `enum ggml_ftype`.
 enum ggml_ftype {
     GGML_FTYPE_UNKNOWN = -1,
@@ -572,24 +590,6 @@ enum ggml_log_level {
     GGML_LOG_LEVEL_CONT = 5,
 };
 
-// Types of values, numbered as `enum gguf_type` and in files.
-enum gguf_type {
-    GGUF_TYPE_UINT8 = 0,
-    GGUF_TYPE_INT8 = 1,
-    GGUF_TYPE_UINT16 = 2,
-    GGUF_TYPE_INT16 = 3,
-    GGUF_TYPE_UINT32 = 4,
-    GGUF_TYPE_INT32 = 5,
-    GGUF_TYPE_FLOAT32 = 6,
-    GGUF_TYPE_BOOL = 7,
-    GGUF_TYPE_STRING = 8,
-    GGUF_TYPE_ARRAY = 9,
-    GGUF_TYPE_UINT64 = 10,
-    GGUF_TYPE_INT64 = 11,
-    GGUF_TYPE_FLOAT64 = 12,
-    GGUF_TYPE_COUNT = 13,
-};
-
 // An instance of a device; what C callers know as `ggml_backend_t` points to one.
 struct ggml_backend;
 
@@ -605,6 +605,7 @@ struct ggml_backend_buffer_type;
 // Handles to tensors and graphs in it must not be used after it is dropped or cleared.
 struct ggml_context;
 
+// What C callers know as `struct gguf_context`: the header of a file, read or to be written.
 struct gguf_context;
 
 // What `ggml_init` makes.
@@ -735,6 +736,14 @@ typedef void (*ggml_custom3_op_f32_t)(struct ggml_tensor*,
 typedef uint8_t ggml_guid[16];
 
 typedef ggml_guid *ggml_guid_t;
+
+// How `gguf_init_from_file` reads.
+struct gguf_init_params {
+    // Leave out the tensors' data.
+    bool no_alloc;
+    // If not null, receives an arena with the file's tensors.
+    struct ggml_context **ctx;
+};
 
 // A half float, as `ggml_fp16_t`.
 typedef uint16_t ggml_fp16_t;
@@ -901,14 +910,6 @@ struct ggml_split_tensor_t {
 
 // Receives log messages.
 typedef void (*ggml_log_callback)(enum ggml_log_level level, const char *text, void *user_data);
-
-// How `gguf_init_from_file` reads.
-struct gguf_init_params {
-    // Leave out the tensors' data.
-    bool no_alloc;
-    // If not null, receives an arena with the file's tensors.
-    struct ggml_context **ctx;
-};
 
 #ifdef __cplusplus
 extern "C" {
@@ -2472,6 +2473,338 @@ GGML_API int ggml_cpu_has_vsx(void);
 GGML_API int ggml_cpu_has_matmul_int8(void);
 
 GGML_API int ggml_cpu_has_cann(void);
+
+// A context without keys and tensors, to be filled and written. Freed by `gguf_free`.
+GGML_API struct gguf_context *gguf_init_empty(void);
+
+// Reads the header of a file; null, with a line in the log, if that fails.
+//
+// If `params.ctx` is not null, a context with the tensors is made and stored there, to be freed by `ggml_free`; unless
+// `params.no_alloc`, it holds their data, too.
+//
+// # Safety
+// `fname` is null or a C string; `params.ctx` is null or writable.
+GGML_API struct gguf_context *gguf_init_from_file(const char *fname, struct gguf_init_params params);
+
+// Frees a context, but not what `gguf_init_params.ctx` asked for.
+//
+// # Safety
+// The pointer is null or from `gguf_init_empty` or `gguf_init_from_file`, and not used any more.
+GGML_API void gguf_free(struct gguf_context *ctx);
+
+// The short name of a type of values; null for numbers that are no type.
+GGML_API const char *gguf_type_name(enum gguf_type type);
+
+// The version of the format.
+//
+// # Safety
+// The pointer is null or to a context, not freed.
+GGML_API int gguf_get_version(const struct gguf_context *ctx);
+
+// The alignment of tensor data.
+//
+// # Safety
+// The pointer is null or to a context, not freed.
+GGML_API size_t gguf_get_alignment(const struct gguf_context *ctx);
+
+// Where the data section begins in the file.
+//
+// # Safety
+// The pointer is null or to a context, not freed.
+GGML_API size_t gguf_get_data_offset(const struct gguf_context *ctx);
+
+// The data section, if it was read.
+//
+// # Safety
+// The pointer is null or to a context, not freed.
+GGML_API void *gguf_get_data(const struct gguf_context *ctx);
+
+//
+// # Safety
+// The pointer is null or to a context, not freed.
+GGML_API int gguf_get_n_kv(const struct gguf_context *ctx);
+
+//
+// # Safety
+// The pointer is null or to a context, not freed.
+GGML_API const char *gguf_get_key(const struct gguf_context *ctx, int key_id);
+
+// The type of a value; -1 if there is no such key.
+//
+// # Safety
+// The pointer is null or to a context, not freed.
+GGML_API enum gguf_type gguf_get_kv_type(const struct gguf_context *ctx, int key_id);
+
+// The type of an array's elements; -1 if there is no such array.
+//
+// # Safety
+// The pointer is null or to a context, not freed.
+GGML_API enum gguf_type gguf_get_arr_type(const struct gguf_context *ctx, int key_id);
+
+//
+// # Safety
+// The pointer is null or to a context, not freed.
+GGML_API int gguf_get_arr_n(const struct gguf_context *ctx, int key_id);
+
+// The elements of an array of scalars; null for other keys.
+//
+// # Safety
+// The pointer is null or to a context, not freed.
+GGML_API const void *gguf_get_arr_data(const struct gguf_context *ctx, int key_id);
+
+// A string of an array of strings; null if there is none.
+//
+// # Safety
+// The pointer is null or to a context, not freed.
+GGML_API const char *gguf_get_arr_str(const struct gguf_context *ctx, int key_id, int i);
+
+//
+// # Safety
+// The pointer is null or to a context, not freed.
+GGML_API const char *gguf_get_val_str(const struct gguf_context *ctx, int key_id);
+
+// Where a scalar lies; null for strings and arrays.
+//
+// # Safety
+// The pointer is null or to a context, not freed.
+GGML_API const void *gguf_get_val_data(const struct gguf_context *ctx, int key_id);
+
+//
+// # Safety
+// The pointer is null or to a context, not freed.
+GGML_API int gguf_get_n_tensors(const struct gguf_context *ctx);
+
+// Where the data of a tensor begins in the data section.
+//
+// # Safety
+// The pointer is null or to a context, not freed.
+GGML_API size_t gguf_get_tensor_offset(const struct gguf_context *ctx, int i);
+
+//
+// # Safety
+// The pointer is null or to a context, not freed.
+GGML_API char *gguf_get_tensor_name(const struct gguf_context *ctx, int i);
+
+// The type of a tensor; -1 if there is no such tensor.
+//
+// # Safety
+// The pointer is null or to a context, not freed.
+GGML_API enum ggml_type gguf_get_tensor_type(const struct gguf_context *ctx, int i);
+
+// Bytes that `gguf_get_meta_data` writes: header, keys and tensor infos with their padding.
+//
+// # Safety
+// The pointer is null or to a context, not freed.
+GGML_API size_t gguf_get_meta_size(const struct gguf_context *ctx);
+
+// The value of a key of this type; nothing (0) for other keys.
+//
+// # Safety
+// The pointer is null or to a context, not freed.
+GGML_API uint8_t gguf_get_val_u8(const struct gguf_context *ctx, int key_id);
+
+// The value of a key of this type; nothing (0) for other keys.
+//
+// # Safety
+// The pointer is null or to a context, not freed.
+GGML_API int8_t gguf_get_val_i8(const struct gguf_context *ctx, int key_id);
+
+// The value of a key of this type; nothing (0) for other keys.
+//
+// # Safety
+// The pointer is null or to a context, not freed.
+GGML_API uint16_t gguf_get_val_u16(const struct gguf_context *ctx, int key_id);
+
+// The value of a key of this type; nothing (0) for other keys.
+//
+// # Safety
+// The pointer is null or to a context, not freed.
+GGML_API int16_t gguf_get_val_i16(const struct gguf_context *ctx, int key_id);
+
+// The value of a key of this type; nothing (0) for other keys.
+//
+// # Safety
+// The pointer is null or to a context, not freed.
+GGML_API uint32_t gguf_get_val_u32(const struct gguf_context *ctx, int key_id);
+
+// The value of a key of this type; nothing (0) for other keys.
+//
+// # Safety
+// The pointer is null or to a context, not freed.
+GGML_API int32_t gguf_get_val_i32(const struct gguf_context *ctx, int key_id);
+
+// The value of a key of this type; nothing (0) for other keys.
+//
+// # Safety
+// The pointer is null or to a context, not freed.
+GGML_API float gguf_get_val_f32(const struct gguf_context *ctx, int key_id);
+
+// The value of a key of this type; nothing (0) for other keys.
+//
+// # Safety
+// The pointer is null or to a context, not freed.
+GGML_API uint64_t gguf_get_val_u64(const struct gguf_context *ctx, int key_id);
+
+// The value of a key of this type; nothing (0) for other keys.
+//
+// # Safety
+// The pointer is null or to a context, not freed.
+GGML_API int64_t gguf_get_val_i64(const struct gguf_context *ctx, int key_id);
+
+// The value of a key of this type; nothing (0) for other keys.
+//
+// # Safety
+// The pointer is null or to a context, not freed.
+GGML_API double gguf_get_val_f64(const struct gguf_context *ctx, int key_id);
+
+// The value of a key of this type; nothing (0) for other keys.
+//
+// # Safety
+// The pointer is null or to a context, not freed.
+GGML_API bool gguf_get_val_bool(const struct gguf_context *ctx, int key_id);
+
+// Sets the value of a key.
+//
+// # Safety
+// The pointers are null or as their types say.
+GGML_API void gguf_set_val_u8(struct gguf_context *ctx, const char *key, uint8_t val);
+
+// Sets the value of a key.
+//
+// # Safety
+// The pointers are null or as their types say.
+GGML_API void gguf_set_val_i8(struct gguf_context *ctx, const char *key, int8_t val);
+
+// Sets the value of a key.
+//
+// # Safety
+// The pointers are null or as their types say.
+GGML_API void gguf_set_val_u16(struct gguf_context *ctx, const char *key, uint16_t val);
+
+// Sets the value of a key.
+//
+// # Safety
+// The pointers are null or as their types say.
+GGML_API void gguf_set_val_i16(struct gguf_context *ctx, const char *key, int16_t val);
+
+// Sets the value of a key.
+//
+// # Safety
+// The pointers are null or as their types say.
+GGML_API void gguf_set_val_u32(struct gguf_context *ctx, const char *key, uint32_t val);
+
+// Sets the value of a key.
+//
+// # Safety
+// The pointers are null or as their types say.
+GGML_API void gguf_set_val_i32(struct gguf_context *ctx, const char *key, int32_t val);
+
+// Sets the value of a key.
+//
+// # Safety
+// The pointers are null or as their types say.
+GGML_API void gguf_set_val_f32(struct gguf_context *ctx, const char *key, float val);
+
+// Sets the value of a key.
+//
+// # Safety
+// The pointers are null or as their types say.
+GGML_API void gguf_set_val_u64(struct gguf_context *ctx, const char *key, uint64_t val);
+
+// Sets the value of a key.
+//
+// # Safety
+// The pointers are null or as their types say.
+GGML_API void gguf_set_val_i64(struct gguf_context *ctx, const char *key, int64_t val);
+
+// Sets the value of a key.
+//
+// # Safety
+// The pointers are null or as their types say.
+GGML_API void gguf_set_val_f64(struct gguf_context *ctx, const char *key, double val);
+
+// Sets the value of a key.
+//
+// # Safety
+// The pointers are null or as their types say.
+GGML_API void gguf_set_val_bool(struct gguf_context *ctx, const char *key, bool val);
+
+// Sets a key to a string.
+//
+// # Safety
+// The pointers are null or as their types say.
+GGML_API void gguf_set_val_str(struct gguf_context *ctx, const char *key, const char *val);
+
+// Sets a key to an array of `n` scalars of a type.
+//
+// # Safety
+// The pointers are null or as their types say.
+GGML_API
+void gguf_set_arr_data(struct gguf_context *ctx,
+                       const char *key,
+                       enum gguf_type type,
+                       const void *data,
+                       int n);
+
+// Sets a key to an array of `n` strings.
+//
+// # Safety
+// The pointers are null or as their types say.
+GGML_API void gguf_set_arr_str(struct gguf_context *ctx, const char *key, const char **data, int n);
+
+// Changes the type of a tensor, but not its size.
+//
+// # Safety
+// The pointers are null or as their types say.
+GGML_API void gguf_set_tensor_type(struct gguf_context *ctx, const char *key, enum ggml_type type);
+
+// Says where the data of a tensor is, and how large; the offsets of the tensors behind it move.
+//
+// # Safety
+// The pointers are null or as their types say.
+GGML_API void gguf_set_tensor_data(struct gguf_context *ctx, const char *key, const void *data, size_t size);
+
+// Removes a key if it is there.
+//
+// # Safety
+// The pointers are null or as their types say.
+GGML_API void gguf_remove_key(struct gguf_context *ctx, const char *key);
+
+// The number of a key, -1 if it is not there.
+//
+// # Safety
+// The pointers are null or as their types say.
+GGML_API int gguf_find_key(const struct gguf_context *ctx, const char *key);
+
+// The number of a tensor, -1 if it is not there.
+//
+// # Safety
+// The pointers are null or as their types say.
+GGML_API int gguf_find_tensor(const struct gguf_context *ctx, const char *name);
+
+// Sets all keys of another context.
+//
+// # Safety
+// The pointers are null or to contexts.
+GGML_API void gguf_set_kv(struct gguf_context *ctx, struct gguf_context *src);
+
+// Adds a tensor behind those that are there. Its data must stay until the file is written.
+//
+// # Safety
+// The pointers are null or as their types say.
+GGML_API void gguf_add_tensor(struct gguf_context *ctx, const struct ggml_tensor *tensor);
+
+// Writes a file; with `only_meta` without the tensors' data.
+//
+// # Safety
+// The pointers are null or as their types say; the data of the tensors is still there.
+GGML_API void gguf_write_to_file(const struct gguf_context *ctx, const char *fname, bool only_meta);
+
+// Writes header, keys and tensor infos to memory: as many bytes as `gguf_get_meta_size` says.
+//
+// # Safety
+// `ctx` is null or a context; `data` is null or writable for that many bytes.
+GGML_API void gguf_get_meta_data(const struct gguf_context *ctx, void *data);
 
 GGML_API float ggml_fp16_to_fp32(ggml_fp16_t x);
 

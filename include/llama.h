@@ -1615,6 +1615,26 @@ int32_t llama_detokenize(const struct llama_vocab *vocab,
 // `model` is null or a model; `name` is null or a C string. The result lives as long as the model.
 LLAMA_API const char *llama_model_chat_template(const struct llama_model *model, const char *name);
 
+// Writes a chat as a template has it. Returns the length of the text, of which at most `length` bytes are written; -1 if
+// the template is not known.
+//
+// # Safety
+// `tmpl` is null or a C string, the name of a built-in template or the text of a model's; `chat` has `n_msg` messages of C
+// strings; `buf` is null or writable for `length` bytes.
+LLAMA_API
+int32_t llama_chat_apply_template(const char *tmpl,
+                                  const struct llama_chat_message *chat,
+                                  size_t n_msg,
+                                  bool add_ass,
+                                  char *buf,
+                                  int32_t length);
+
+// The names of the built-in chat templates: stores the first `len` of them, returns how many there are.
+//
+// # Safety
+// `output` is writable for `len` pointers.
+LLAMA_API int32_t llama_chat_builtin_templates(const char **output, size_t len);
+
 #ifdef __cplusplus
 }  // extern "C"
 #endif  // __cplusplus
