@@ -6,6 +6,7 @@ pub mod ggml_alloc;
 pub mod ggml_backend;
 pub mod ggml_graph;
 pub mod ggml_ops;
+pub mod ggml_reg;
 pub mod ggml_sched;
 pub mod ggml_system;
 pub mod ggml_types;
