@@ -7,7 +7,9 @@
 //! * *Column block*: up to `3 N / 4` columns of activations. Per 32 values: each column's 32 codes, each column's scale, then
 //!   per group each column's sum: of codes times -bias (i32), to begin a dot product with; or of values (f32), to multiply a
 //!   min with.
-//! * *Natural*: one column of activations. Per [`CHUNK`]: codes, 16 scales, 16 sums of values, one per group, zeros at the end.
+//! * *Natural*: one column of activations. Per [`CHUNK`]: codes, 16 scales, 16 sums of values, one per group, zeros beyond. If
+//!   the column ends in a part of a chunk, the last chunk is that of its last 256 values, with zeros for those that the chunk
+//!   before has already; so that weights can be decoded by whole chunks. Shorter columns are filled up with zeros.
 
 // Loops over columns index several arrays; iterators would hide that and are closures, which lose the vector instructions.
 #![allow(clippy::needless_range_loop)]
@@ -74,13 +76,14 @@ impl Kernel for Quantize {
     #[inline(always)]
     unsafe fn run<S: Simd>(s: S, a: QuantizeArgs) {
         let groups = 32 / a.group;
+        let (whole, skip) = last_chunk(a.k);
         for kb in 0..a.k / 32 {
             // SAFETY: the caller's promise; see the module for the layouts.
             unsafe {
                 let src = a.src.add(32 * kb);
                 if a.cols == 0 {
                     let chunk = a.dst.add(kb / 8 * NATURAL);
-                    let b = kb % 8;
+                    let b = kb % 8 + if kb / 8 == whole { skip } else { 0 };
                     let (scale, sums) = quantize_block(s, src, chunk.add(32 * b).cast());
                     let scales = chunk.add(CHUNK).cast::<f32>();
                     if groups == 1 {
@@ -114,24 +117,44 @@ impl Kernel for Quantize {
             }
         }
         if a.cols == 0 {
-            clear_tail(a.dst, a.k, groups);
+            // SAFETY: the caller's promise.
+            unsafe { clear_unused(a.dst, a.k, groups) };
         }
     }
 }
 
-/// Clears what the last chunk of a natural column has no values for, and the unused lanes of its scales.
+/// How many chunks are whole, and at which 32 values of the next the rest of a column begins.
 #[inline(always)]
-fn clear_tail(dst: *mut u8, k: usize, groups: usize) {
+fn last_chunk(k: usize) -> (usize, usize) {
+    let (whole, rest) = (k / CHUNK, k % CHUNK / 32);
+    (whole, if whole > 0 && rest > 0 { 8 - rest } else { 0 })
+}
+
+/// Clears what a natural column has no values for: lanes of scales, and a part of the last chunk.
+///
+/// # Safety
+/// `dst` is a natural column of `k` values.
+#[inline(always)]
+unsafe fn clear_unused(dst: *mut u8, k: usize, groups: usize) {
+    let (whole, skip) = last_chunk(k);
     for chunk in 0..k.div_ceil(CHUNK) {
-        let blocks = (k / 32 - 8 * chunk).min(8);
-        // SAFETY: the column has room for whole chunks; see the module for the layout.
+        let (first, n) = if chunk == whole {
+            (skip, k % CHUNK / 32)
+        } else {
+            (0, 8)
+        };
+        // SAFETY: see the module for the layout.
         unsafe {
             let at = dst.add(chunk * NATURAL);
-            at.add(32 * blocks).write_bytes(0, 32 * (8 - blocks));
+            at.write_bytes(0, 32 * first);
+            at.add(32 * (first + n))
+                .write_bytes(0, 32 * (8 - first - n));
             let scales = at.add(CHUNK).cast::<f32>();
-            let used = blocks * groups;
-            scales.add(used).write_bytes(0, 16 - used);
-            scales.add(16 + used).write_bytes(0, 16 - used);
+            for s in [scales, scales.add(16)] {
+                s.write_bytes(0, groups * first);
+                let used = groups * (first + n);
+                s.add(used).write_bytes(0, 16 - used);
+            }
         }
     }
 }
@@ -398,7 +421,10 @@ impl<W: Weights, const C: usize> Kernel for Gemv<W, C> {
                     at = at.add(bytes);
                     x = x.add(NATURAL);
                 }
-                if rest > 0 {
+                if rest > 0 && whole > 0 {
+                    let at = row.add(W::META + (a.k - CHUNK) / W::BLOCK * W::BYTES);
+                    sum.chunk::<W>(s, row, at, x, a.col_stride);
+                } else if rest > 0 {
                     let mut tail = [0u8; MAX_TAIL];
                     let part = (rest / W::BLOCK * W::BYTES).min(MAX_TAIL);
                     std::ptr::copy_nonoverlapping(at, tail.as_mut_ptr(), part);

@@ -1,7 +1,7 @@
 //! Types with blocks of 256 values and integer sub-scales: q2_K to q6_K, iq4_xs.
 
 use super::legacy::IQ4_VALUES;
-use super::weights::{Pattern, Scales, Weights, f16_at, repeat8};
+use super::weights::{Pattern, Scales, Weights, repeat8};
 use crate::cpu::simd::Simd;
 use crate::quant::Type;
 
@@ -32,8 +32,8 @@ unsafe fn scales_6bit<S: Simd>(s: S, block: *const u8) -> Scales<S> {
     // SAFETY: the caller's promise.
     let (d, m, [a, b, c]) = unsafe {
         (
-            f16_at(block),
-            f16_at(block.add(2)),
+            s.f16_at(block),
+            s.f16_at(block.add(2)),
             block.add(4).cast::<[u32; 3]>().read_unaligned(),
         )
     };
@@ -78,8 +78,8 @@ impl Weights for Q2K {
         let (both, d, m) = unsafe {
             (
                 chunk.cast::<u128>().read_unaligned(),
-                f16_at(chunk.add(80)),
-                f16_at(chunk.add(82)),
+                s.f16_at(chunk.add(80)),
+                s.f16_at(chunk.add(82)),
             )
         };
         const LOW4: u128 = u128::from_ne_bytes([15; 16]);
@@ -116,7 +116,7 @@ impl Weights for Q3K {
         let ([a, b, c], d) = unsafe {
             (
                 chunk.add(96).cast::<[u32; 3]>().read_unaligned(),
-                f16_at(chunk.add(108)),
+                s.f16_at(chunk.add(108)),
             )
         };
         const LOW4: u32 = 0x0f0f_0f0f;
@@ -220,7 +220,12 @@ impl Weights for Q6K {
     #[inline(always)]
     unsafe fn scales<S: Simd>(s: S, _row: *const u8, chunk: *const u8) -> Scales<S> {
         // SAFETY: the caller's promise.
-        let (scale, d) = unsafe { (&*chunk.add(192).cast::<[i8; 16]>(), f16_at(chunk.add(208))) };
+        let (scale, d) = unsafe {
+            (
+                &*chunk.add(192).cast::<[i8; 16]>(),
+                s.f16_at(chunk.add(208)),
+            )
+        };
         Scales::sixteen(s, d, scale)
     }
 }
@@ -250,7 +255,7 @@ impl Weights for Iq4Xs {
         // SAFETY: the caller's promise.
         let (d, high, low) = unsafe {
             (
-                f16_at(chunk),
+                s.f16_at(chunk),
                 chunk.add(2).cast::<u16>().read_unaligned(),
                 chunk.add(4).cast::<u32>().read_unaligned(),
             )

@@ -91,16 +91,6 @@ fn scaled<S: Simd>(s: S, d: f32, x: &[i8; 16]) -> [S::F; 2] {
     [s.mul(d, s.to_f32(parts[0])), s.mul(d, s.to_f32(parts[1]))]
 }
 
-/// Reads an f16 at any address.
-///
-/// # Safety
-/// `p` points to two readable bytes.
-#[inline(always)]
-pub unsafe fn f16_at(p: *const u8) -> f32 {
-    // SAFETY: the caller's promise.
-    unsafe { p.cast::<half::f16>().read_unaligned() }.to_f32()
-}
-
 /// 64 bytes that a vector is loaded from.
 #[repr(align(64))]
 pub struct Pattern<T, const N: usize>(pub [T; N]);

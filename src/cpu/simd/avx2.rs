@@ -96,6 +96,10 @@ impl<const VNNI: bool> Simd for Ymm<VNNI> {
             let r = _mm_packus_epi32(_mm256_castsi256_si128(r), _mm256_extracti128_si256::<1>(r));
             _mm_storeu_si128(p.cast(), r)
         };
+        fn f16_at(p: *const u8) -> f32 = {
+            let bits = p.cast::<u16>().read_unaligned();
+            _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(i32::from(bits))))
+        };
         fn load_int(p: *const u8) -> __m256i = _mm256_loadu_si256(p.cast());
         fn store_int(p: *mut u8, v: __m256i) = _mm256_storeu_si256(p.cast(), v);
         fn load_128(p: *const u8) -> __m256i = _mm256_broadcastsi128_si256(_mm_loadu_si128(p.cast()));

@@ -110,6 +110,7 @@ impl<const VNNI: bool> Simd for Zmm<VNNI> {
             let r = _mm512_srli_epi32::<16>(_mm512_mask_blend_epi32(nan, up, quiet));
             _mm256_storeu_si256(p.cast(), _mm512_cvtepi32_epi16(r))
         };
+        fn f16_at(p: *const u8) -> f32 = s.half().f16_at(p);
         fn load_int(p: *const u8) -> __m512i = _mm512_loadu_si512(p.cast());
         fn store_int(p: *mut u8, v: __m512i) = _mm512_storeu_si512(p.cast(), v);
         fn load_128(p: *const u8) -> __m512i = _mm512_broadcast_i32x4(_mm_loadu_si128(p.cast()));
@@ -225,6 +226,8 @@ impl<const VNNI: bool> Simd for Zmm<VNNI> {
             // SAFETY: the caller's promise.
             return unsafe { self.widen(self.half().gather_f16::<STRIDE>(p)) };
         }
+        // What else the caller loads from here would be cut out of these vectors with shuffles if the compiler knew of both.
+        let p = std::hint::black_box(p);
         // SAFETY: the token proves that the CPU has the instructions. Four strides are no more than 80 bytes, the fourth
         // value ends at 62 at most; and 64 bytes from the fifth stride on are inside eight strides.
         unsafe {

@@ -309,6 +309,10 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// Vector `i` of the sequence in which each value of a table is repeated `EACH` times: lane `l` is
     /// `table[(i N + l) / EACH]`. The table is 16 values in one or two vectors; `EACH` is 4 or 8.
     fn spread<const EACH: usize>(self, table: [Self::F; 2], i: usize) -> Self::F;
+    /// The f16 value at `p`.
+    /// # Safety
+    /// `p` points to 2 readable bytes, at any alignment.
+    unsafe fn f16_at(self, p: *const u8) -> f32;
     /// Eight f16 values that lie `STRIDE` bytes apart, in the first eight lanes; zeros in the others.
     /// # Safety
     /// `p` points to eight times `STRIDE` readable bytes (less what is in front of the value in its stride).

@@ -253,6 +253,11 @@ impl Simd for Scalar {
         out
     }
     #[inline(always)]
+    unsafe fn f16_at(self, p: *const u8) -> f32 {
+        // SAFETY: the caller's promise.
+        unsafe { p.cast::<f16>().read_unaligned() }.to_f32()
+    }
+    #[inline(always)]
     unsafe fn gather_f16<const STRIDE: usize>(self, p: *const u8) -> [f32; N] {
         let mut out = [0.0; N];
         for (l, o) in out.iter_mut().enumerate() {
