@@ -5,7 +5,7 @@ use super::kernels::{
     self, Gemm, GemmArgs, Gemv, GemvArgs, NATURAL, Quantize, QuantizeArgs, Unpack, UnpackArgs,
 };
 use super::weights::{CHUNK, Weights};
-use super::{kquants, legacy};
+use super::{iqk, kquants, legacy};
 use crate::cpu::simd::{Compiled, Level};
 use crate::quant::{Type, TypeInfo};
 
@@ -57,7 +57,22 @@ static CODES: &[Codes] = &[
     Codes::of::<kquants::Q5K>(),
     Codes::of::<kquants::Q6K>(),
     Codes::of::<kquants::Iq4Xs>(),
+    Codes::of::<iqk::Iq2K>(),
+    Codes::of::<iqk::Iq3K>(),
+    Codes::of::<iqk::Iq4K>(),
+    Codes::of::<iqk::Iq5K>(),
+    Codes::of::<iqk::Iq2Ks>(),
+    Codes::of::<iqk::Iq3Ks>(),
+    Codes::of::<iqk::Iq4Ks>(),
+    Codes::of::<iqk::Iq5Ks>(),
+    Codes::of::<iqk::Mxfp4>(),
 ];
+
+/// Whether a type is decoded to codes, so that activations are quantized.
+#[cfg(test)]
+pub fn has_codes(ty: Type) -> bool {
+    CODES.iter().any(|c| c.ty == ty)
+}
 
 /// For blocks of `N / 4`, `N / 2` and `3 N / 4` columns.
 type ByWidth = [Compiled<GemmArgs>; 3];

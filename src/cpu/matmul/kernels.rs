@@ -37,6 +37,23 @@ pub const fn bias(signed: bool, offset: i32, vnni: bool) -> i32 {
     }
 }
 
+/// Scales and mins for codes that have [`bias`] added: where there are mins, they take it off again.
+///
+/// # Safety
+/// As [`Weights::scales`].
+#[inline(always)]
+unsafe fn scales<S: Simd, W: Weights>(s: S, row: *const u8, chunk: *const u8) -> Scales<S> {
+    // SAFETY: the caller's promise.
+    let mut x = unsafe { W::scales(s, row, chunk) };
+    let bias = bias(W::SIGNED, W::OFFSET, S::VNNI);
+    if W::MIN && bias != 0 {
+        for v in 0..2 {
+            x.min[v] = s.fnma(s.splat(bias as f32), x.scale[v], x.min[v]);
+        }
+    }
+    x
+}
+
 /// Bytes per 32 values of a panel.
 pub const fn panel_step(n: usize, group: usize, min: bool) -> usize {
     let groups = 32 / group;
@@ -229,7 +246,7 @@ impl<W: Weights> Kernel for Unpack<W> {
                         std::ptr::copy_nonoverlapping(at[r], tails[r].as_mut_ptr(), part);
                         at[r] = tails[r].as_ptr();
                     }
-                    let sc = W::scales(s, row, at[r]);
+                    let sc = scales::<S, W>(s, row, at[r]);
                     s.store(scale.0[r].as_mut_ptr(), sc.scale[0]);
                     if W::MIN {
                         s.store(min.0[r].as_mut_ptr(), sc.min[0]);
@@ -470,7 +487,7 @@ impl<S: Simd, const C: usize> Sums<S, C> {
     ) {
         // SAFETY: the caller's promise.
         unsafe {
-            let w: Scales<S> = W::scales(s, row, chunk);
+            let w = scales::<S, W>(s, row, chunk);
             // Vectors that the scales fill.
             let vectors = (CHUNK / W::GROUP).div_ceil(S::N);
             let biased = bias(W::SIGNED, W::OFFSET, S::VNNI) != 0;

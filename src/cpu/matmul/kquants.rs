@@ -1,7 +1,10 @@
 //! Types with blocks of 256 values and integer sub-scales: q2_K to q6_K, iq4_xs.
 
-use super::legacy::IQ4_VALUES;
-use super::weights::{Pattern, Scales, Weights, repeat8};
+// Indices go over several arrays; iterators would be closures, which lose the vector instructions.
+#![allow(clippy::needless_range_loop)]
+
+use super::legacy::{IQ4_VALUES, nibbles};
+use super::weights::{Pattern, Scales, Weights, repeat8, sixteen_lanes};
 use crate::cpu::simd::Simd;
 use crate::quant::Type;
 
@@ -11,7 +14,7 @@ use crate::quant::Type;
 /// # Safety
 /// `p` points to 32 readable bytes.
 #[inline(always)]
-unsafe fn bits_of<S: Simd, const STEP: i32, const MODULO: usize>(
+pub unsafe fn bits_of<S: Simd, const STEP: i32, const MODULO: usize>(
     s: S,
     p: *const u8,
     i: usize,
@@ -40,14 +43,16 @@ unsafe fn scales_6bit<S: Simd>(s: S, block: *const u8) -> Scales<S> {
     const LOW6: u32 = 0x3f3f_3f3f;
     const LOW4: u32 = 0x0f0f_0f0f;
     const LOW2: u32 = 0x0303_0303;
-    let scale = [a & LOW6, (c & LOW4) | (((a >> 6) & LOW2) << 4)];
-    let min = [b & LOW6, ((c >> 4) & LOW4) | (((b >> 6) & LOW2) << 4)];
+    // Words of eight bytes, so that what is stored at once is loaded at once.
+    let word = |low: u32, high: u32| u64::from(low) | (u64::from(high) << 32);
+    let scale = word(a & LOW6, (c & LOW4) | (((a >> 6) & LOW2) << 4));
+    let min = word(b & LOW6, ((c >> 4) & LOW4) | (((b >> 6) & LOW2) << 4));
     let h = s.half();
-    // SAFETY: both arrays have eight bytes.
+    // SAFETY: both words have eight bytes.
     let (scale, min) = unsafe {
         (
-            h.to_f32(h.load_u8(scale.as_ptr().cast())),
-            h.to_f32(h.load_u8(min.as_ptr().cast())),
+            h.to_f32(h.load_u8((&raw const scale).cast())),
+            h.to_f32(h.load_u8((&raw const min).cast())),
         )
     };
     Scales::eight_with_min(
@@ -77,15 +82,18 @@ impl Weights for Q2K {
         // SAFETY: the caller's promise.
         let (both, d, m) = unsafe {
             (
-                chunk.cast::<u128>().read_unaligned(),
+                [s.load_u8(chunk), s.load_u8(chunk.add(16 - S::N))],
                 s.f16_at(chunk.add(80)),
                 s.f16_at(chunk.add(82)),
             )
         };
-        const LOW4: u128 = u128::from_ne_bytes([15; 16]);
-        let scale = (both & LOW4).to_ne_bytes().map(|x| x as i8);
-        let min = ((both >> 4) & LOW4).to_ne_bytes().map(|x| x as i8);
-        Scales::sixteen_with_min(s, d, &scale, -m, &min)
+        let mut scales = Scales::none(s);
+        for v in 0..2 {
+            let (scale, min) = (s.and(both[v], s.splat_i32(15)), s.shr_i32::<4>(both[v]));
+            scales.scale[v] = s.mul(s.splat(d), s.to_f32(scale));
+            scales.min[v] = s.mul(s.splat(-m), s.to_f32(min));
+        }
+        scales
     }
 }
 
@@ -113,27 +121,36 @@ impl Weights for Q3K {
     #[inline(always)]
     unsafe fn scales<S: Simd>(s: S, _row: *const u8, chunk: *const u8) -> Scales<S> {
         // SAFETY: the caller's promise.
-        let ([a, b, c], d) = unsafe {
+        let (ab, c, d) = unsafe {
             (
-                chunk.add(96).cast::<[u32; 3]>().read_unaligned(),
+                chunk.add(96).cast::<u64>().read_unaligned(),
+                u64::from(chunk.add(104).cast::<u32>().read_unaligned()),
                 s.f16_at(chunk.add(108)),
             )
         };
-        const LOW4: u32 = 0x0f0f_0f0f;
-        const LOW2: u32 = 0x0303_0303;
+        const LOW4: u64 = 0x0f0f_0f0f_0f0f_0f0f;
+        const LOW2: u64 = 0x0303_0303_0303_0303;
+        // Two high bits of scales 0 to 3, 4 to 7, 8 to 11, 12 to 15 are at bits 0, 2, 4, 6 of four bytes.
+        let c = c | (c << 30);
         let words = [
-            (a & LOW4) | ((c & LOW2) << 4),
-            (b & LOW4) | (((c >> 2) & LOW2) << 4),
-            ((a >> 4) & LOW4) | (((c >> 4) & LOW2) << 4),
-            ((b >> 4) & LOW4) | (((c >> 6) & LOW2) << 4),
+            (ab & LOW4) | ((c & LOW2) << 4),
+            ((ab >> 4) & LOW4) | (((c >> 4) & LOW2) << 4),
         ];
-        // 6-bit values minus 32: no byte borrows from another once its top bit is set for the subtraction.
-        let scale: [[i8; 4]; 4] = words.map(|w| {
-            (((w | 0x8080_8080) - 0x2020_2020) ^ 0x8080_8080)
-                .to_ne_bytes()
-                .map(|x| x as i8)
-        });
-        Scales::sixteen(s, d, scale.as_flattened().try_into().unwrap_or(&[0; 16]))
+        let h = s.half();
+        // SAFETY: both words have eight bytes.
+        let (lo, hi) = unsafe {
+            (
+                h.load_u8((&raw const words[0]).cast()),
+                h.load_u8((&raw const words[1]).cast()),
+            )
+        };
+        let x = sixteen_lanes(s, lo, hi);
+        let mut scales = Scales::none(s);
+        for v in 0..2 {
+            let level = s.sub_i32(x[v], s.splat_i32(32));
+            scales.scale[v] = s.mul(s.splat(d), s.to_f32(level));
+        }
+        scales
     }
 }
 
@@ -240,14 +257,8 @@ impl Weights for Iq4Xs {
 
     #[inline(always)]
     unsafe fn codes<S: Simd>(s: S, chunk: *const u8, i: usize) -> S::I {
-        static SHIFT: Pattern<i32, 16> = repeat8([0, 0, 0, 0, 4, 4, 4, 4]);
         // SAFETY: the caller's promise; the codes are bytes 8 to 136, 16 per group.
-        let bytes = unsafe {
-            let p = chunk.add(8 + 16 * S::HALVES * i);
-            let q = p.wrapping_add(16);
-            s.load_lanes([p, p, q, q])
-        };
-        let idx = s.and(s.shrv_i32(bytes, SHIFT.get(s)), s.splat_i8(15));
+        let idx = unsafe { nibbles::<S, 16, 8>(s, chunk, i) };
         s.lookup16(IQ4_VALUES.get(s), idx)
     }
     #[inline(always)]

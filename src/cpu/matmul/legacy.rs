@@ -3,6 +3,7 @@
 use super::weights::{Pattern, Scales, Weights, repeat8, repeat16};
 use crate::cpu::simd::Simd;
 use crate::quant::Type;
+use crate::quant::grid::Iq4;
 
 /// Pointers to `OFFSET` bytes into the blocks that a vector's lanes 0, 1 and 2, 3 come from.
 #[inline(always)]
@@ -19,7 +20,7 @@ fn blocks<S: Simd, const BYTES: usize, const OFFSET: usize>(
 /// # Safety
 /// As [`Weights::codes`], with 16 bytes at `OFFSET` of each block.
 #[inline(always)]
-unsafe fn nibbles<S: Simd, const BYTES: usize, const OFFSET: usize>(
+pub unsafe fn nibbles<S: Simd, const BYTES: usize, const OFFSET: usize>(
     s: S,
     chunk: *const u8,
     i: usize,
@@ -200,9 +201,7 @@ impl Weights for Q8_0 {
 }
 
 /// The values of iq4_nl's and iq4_xs's codes.
-pub static IQ4_VALUES: Pattern<i8, 64> = repeat16([
-    -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113,
-]);
+pub static IQ4_VALUES: Pattern<i8, 64> = repeat16(Iq4::VALUES);
 
 pub struct Iq4Nl;
 impl Weights for Iq4Nl {

@@ -1,7 +1,7 @@
 //! Matrix products, plain, by expert, and fused with the gate of a feed-forward block. One core for all tensor types;
 //! no attention, no other operators.
 //!
-//! * [`weights`]: what a tensor type must tell: how its blocks become 8-bit codes and scales. `legacy`, `kquants`: the types.
+//! * [`weights`]: what a tensor type must tell: how its blocks become 8-bit codes and scales. `legacy`, `kquants`, `iqk`: the types.
 //! * `kernels`, `float`: the loops, written once over vectors; for 8-bit codes and for floats.
 //! * `core`: the table of compiled kernels; the steps of a product for one type.
 //! * `job`: what a node asks for, and how the team shares it.
@@ -13,6 +13,7 @@
 mod core;
 mod float;
 pub mod gate;
+mod iqk;
 mod job;
 mod kernels;
 mod kquants;

@@ -127,10 +127,7 @@ fn types() -> impl Iterator<Item = &'static TypeInfo> {
 
 /// Types without a kernel of their own, whose activations are not rounded.
 fn is_decoded(ty: Type) -> bool {
-    matches!(
-        ty,
-        Type::F32 | Type::F16 | Type::Bf16 | Type::Q8_1 | Type::Q8_k
-    )
+    !super::core::has_codes(ty)
 }
 
 #[track_caller]

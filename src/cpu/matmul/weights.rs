@@ -20,7 +20,7 @@ pub trait Weights: 'static {
     const GROUP: usize;
     /// Codes are signed bytes, otherwise they are 0..=127.
     const SIGNED: bool = false;
-    /// Subtracted from every code; 0 for signed ones.
+    /// Subtracted from every code; 0 for signed ones and with mins.
     const OFFSET: i32 = 0;
     /// Groups have mins.
     const MIN: bool = false;
@@ -46,6 +46,15 @@ pub struct Scales<S: Simd> {
 }
 
 impl<S: Simd> Scales<S> {
+    /// All zero.
+    #[inline(always)]
+    pub fn none(s: S) -> Self {
+        Scales {
+            scale: [s.zero(); 2],
+            min: [s.zero(); 2],
+        }
+    }
+
     /// Eight scales, in the first lanes of the vector.
     #[inline(always)]
     pub fn eight(s: S, scale: S::F) -> Self {
@@ -72,15 +81,6 @@ impl<S: Simd> Scales<S> {
             min: [s.zero(); 2],
         }
     }
-
-    /// Sixteen scales and mins, `d` and `m` times integers.
-    #[inline(always)]
-    pub fn sixteen_with_min(s: S, d: f32, scale: &[i8; 16], m: f32, min: &[i8; 16]) -> Self {
-        Scales {
-            scale: scaled(s, d, scale),
-            min: scaled(s, m, min),
-        }
-    }
 }
 
 #[inline(always)]
@@ -89,6 +89,20 @@ fn scaled<S: Simd>(s: S, d: f32, x: &[i8; 16]) -> [S::F; 2] {
     // SAFETY: N is 8 or 16; the second vector is at most the array's second half.
     let parts = unsafe { [s.load_i8(x.as_ptr()), s.load_i8(x.as_ptr().add(16 - S::N))] };
     [s.mul(d, s.to_f32(parts[0])), s.mul(d, s.to_f32(parts[1]))]
+}
+
+/// Two times eight lanes as the one or two vectors of [`Scales`].
+#[inline(always)]
+pub fn sixteen_lanes<S: Simd>(
+    s: S,
+    lo: <S::Half as Simd>::I,
+    hi: <S::Half as Simd>::I,
+) -> [S::I; 2] {
+    if S::HALVES == 2 {
+        [s.join(lo, hi); 2]
+    } else {
+        [s.join(lo, lo), s.join(hi, hi)]
+    }
 }
 
 /// 64 bytes that a vector is loaded from.
