@@ -4,6 +4,7 @@ use std::ffi::{CStr, c_char, c_int};
 use std::{ptr, slice};
 
 use super::guard;
+use super::llama_context::{context_ref, llama_context};
 use super::llama_model::{llama_model, model};
 use super::llama_types::llama_chat_message;
 use super::raw::{llama_token_attr, llama_vocab_type};
@@ -105,6 +106,33 @@ getters! {
     /// The vocabulary of a model, which lives as long as the model.
     llama_model_get_vocab(model: llama_model) -> *const llama_vocab = ptr::null(), |v: &Vocab| ptr::from_ref(v);
     llama_get_model_vocab(model: llama_model) -> *const llama_vocab = ptr::null(), |v: &Vocab| ptr::from_ref(v);
+}
+
+/// The vocabulary of a context's model. The reference declares it outside `llama.h`, in C++: `llama_get_vocab(llama_context const*)`.
+///
+/// cbindgen:ignore
+///
+/// # Safety
+/// The pointer is null or to a context.
+#[unsafe(export_name = "_Z15llama_get_vocabPK13llama_context")]
+pub unsafe extern "C" fn get_vocab(ctx: *const llama_context) -> *const llama_vocab {
+    guard("llama_get_vocab", ptr::null(), || {
+        // SAFETY: as the caller promised.
+        let context = unsafe { context_ref(ctx) };
+        context.map_or(ptr::null(), |c| ptr::from_ref(&c.model().vocab))
+    })
+}
+
+/// The method `llama_vocab::token_bos() const`, which some programs of the reference call.
+///
+/// cbindgen:ignore
+///
+/// # Safety
+/// The pointer is null or to a vocabulary.
+#[unsafe(export_name = "_ZNK11llama_vocab9token_bosEv")]
+pub unsafe extern "C" fn vocab_token_bos(vocab: *const llama_vocab) -> llama_token {
+    // SAFETY: as the caller promised.
+    unsafe { llama_vocab_bos(vocab) }
 }
 
 fn n_tokens(vocab: &Vocab) -> i32 {
