@@ -25,6 +25,7 @@ pub mod ternary;
 #[cfg(test)]
 mod tests;
 pub mod trellis;
+mod trellis_search;
 mod vector_search;
 
 use bytemuck::Pod;
@@ -238,10 +239,10 @@ pub const TYPES: &[TypeInfo] = &[
     TypeInfo::codec::<codebook::Iq3_s>(),
     TypeInfo::decoder::<codebook::Iq1_s>(),
     TypeInfo::decoder::<codebook::Iq1_m>(),
-    TypeInfo::decoder::<trellis::Iq1_kt>(),
-    TypeInfo::decoder::<trellis::Iq2_kt>(),
-    TypeInfo::decoder::<trellis::Iq3_kt>(),
-    TypeInfo::decoder::<trellis::Iq4_kt>(),
+    TypeInfo::codec::<trellis::Iq1_kt>(),
+    TypeInfo::codec::<trellis::Iq2_kt>(),
+    TypeInfo::codec::<trellis::Iq3_kt>(),
+    TypeInfo::codec::<trellis::Iq4_kt>(),
 ];
 
 const fn index_by_number() -> [u8; 512] {

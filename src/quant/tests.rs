@@ -90,7 +90,7 @@ impl Row {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn hostile_rows_encode_to_finite_blocks(row in Row::any(), weights in Row::any()) {

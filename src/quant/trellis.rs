@@ -1,12 +1,15 @@
 //! The 256-wide trellis types: iq1_kt, iq2_kt, iq3_kt, iq4_kt. A code is the start of a sequence of pseudo-random numbers, which
 //! are the values of a group of eight (four in iq4_kt). A scale per row, a level per 32 values.
 
+use std::sync::LazyLock;
+
 use bytemuck::{Pod, Zeroable};
 
 use super::grid::{Grid, Iq4};
-use super::iqk::row_scale;
+use super::iqk::{RowScale, row_scale};
 use super::superblock::BLOCK;
-use super::{BlockFormat, Type, blocks};
+use super::trellis_search::{self, Aim, Choice, Index};
+use super::{BlockFormat, Encode, Type, blocks, blocks_mut};
 
 /// The values that a code stands for: sums of the four bytes (six bits of each) of a multiplicative sequence, less their mean.
 #[inline(always)]
@@ -167,3 +170,139 @@ trellis!(Iq1_kt, Iq1_ktBlock, "iq1_kt");
 trellis!(Iq2_kt, Iq2_ktBlock, "iq2_kt");
 trellis!(Iq3_kt, Iq3_ktBlock, "iq3_kt");
 trellis!(Iq4_kt, Iq4_ktBlock, "iq4_kt");
+
+/// Borders between boxes of about equally many sequences: of signed values, of magnitudes, of values in four dimensions.
+const SIGNED: [f32; 2] = [-16.0, 16.0];
+const MAGNITUDES: [f32; 2] = [16.0, 36.0];
+const HALVES: [f32; 1] = [0.0];
+const FINE: [f32; 8] = [-45.0, -28.0, -16.0, -5.0, 5.0, 16.0, 28.0, 45.0];
+
+static IQ1: LazyLock<Index<8>> =
+    LazyLock::new(|| Index::new(&HALVES, 10, 1 << 13, |c| sequence(c + OFFSET)));
+static IQ2: LazyLock<Index<8>> =
+    LazyLock::new(|| Index::new(&SIGNED, 24, 1 << 16, |c| sequence(c + OFFSET)));
+static IQ3: LazyLock<Index<8>> = LazyLock::new(|| {
+    Index::new(&MAGNITUDES, 40, 1 << 16, |c| {
+        sequence(c + OFFSET).map(f32::abs)
+    })
+});
+static IQ4: LazyLock<[Index<4>; 2]> = LazyLock::new(|| {
+    [OFFSET, OFFSET + 32768]
+        .map(|offset| Index::new(&FINE, 40, 1 << 15, move |c| sequence(c + offset)))
+});
+
+/// What the levels stand for.
+const UNEVEN: [f32; 16] = [
+    -127.0, -104.0, -83.0, -65.0, -49.0, -35.0, -22.0, -10.0, 1.0, 13.0, 25.0, 38.0, 53.0, 69.0,
+    89.0, 113.0,
+];
+const UNSIGNED: [f32; 16] = [
+    0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0, 14.0, 15.0,
+];
+const SEVEN_BITS: [f32; 128] = {
+    let mut levels = [0.0; 128];
+    let mut i = 0;
+    while i < 128 {
+        levels[i] = i as f32 - 64.0;
+        i += 1;
+    }
+    levels
+};
+
+impl Iq1_ktBlock {
+    #[inline(always)]
+    fn new(groups: &[Choice; 8], _x: &[f32; BLOCK]) -> Iq1_ktBlock {
+        let mut block = Iq1_ktBlock::zeroed();
+        for (g, choice) in groups.iter().enumerate() {
+            block.sh[g] = choice.level as u8;
+            for l in 0..4 {
+                let (i, code) = (4 * g + l, choice.codes[l]);
+                block.ql[i] = code as u8;
+                block.qh[i % 16] |= ((code >> 8 & 15) as u8) << (4 * (i / 16));
+                block.sh[g] |= ((code >> 12 & 1) as u8) << (4 + l);
+            }
+        }
+        block
+    }
+}
+
+impl Iq2_ktBlock {
+    #[inline(always)]
+    fn new(groups: &[Choice; 8], _x: &[f32; BLOCK]) -> Iq2_ktBlock {
+        let mut block = Iq2_ktBlock::zeroed();
+        for (g, choice) in groups.iter().enumerate() {
+            block.scales[g % 4] |= (choice.level as u8) << (4 * (g / 4));
+            for l in 0..4 {
+                block.ql[4 * g + l] = (choice.codes[l] as u16).to_le_bytes();
+            }
+        }
+        block
+    }
+}
+
+impl Iq3_ktBlock {
+    #[inline(always)]
+    fn new(groups: &[Choice; 8], x: &[f32; BLOCK]) -> Iq3_ktBlock {
+        let mut block = Iq3_ktBlock::zeroed();
+        for (g, choice) in groups.iter().enumerate() {
+            block.scales[g % 4] |= (choice.level as u8) << (4 * (g / 4));
+            for l in 0..4 {
+                block.ql[4 * g + l] = (choice.codes[l] as u16).to_le_bytes();
+            }
+            for j in 0..32 {
+                block.signs[j] |= u8::from(x[32 * g + j] < 0.0) << g;
+            }
+        }
+        block
+    }
+}
+
+impl Iq4_ktBlock {
+    #[inline(always)]
+    fn new(groups: &[Choice; 8], _x: &[f32; BLOCK]) -> Iq4_ktBlock {
+        let mut block = Iq4_ktBlock::zeroed();
+        for (g, choice) in groups.iter().enumerate() {
+            let mut sh = choice.range as u32 | (choice.level as u32) << 1;
+            for l in 0..8 {
+                let (i, code) = (8 * g + l, choice.codes[l]);
+                block.ql[i] = code as u8;
+                block.qh[i % 32] |= ((code >> 8 & 15) as u8) << (4 * (i / 32));
+                sh |= (code >> 12 & 7) << (8 + 3 * l);
+            }
+            block.sh[g] = sh.to_le_bytes();
+        }
+        block
+    }
+}
+
+/// Makes a type that can be written: from its indexes and levels; `magnitudes` where signs are stored apart.
+macro_rules! encode {
+    ($ty:ident, $block:ident, $indexes:expr, $levels:expr, aim: $aim:expr,
+     magnitudes: $magnitudes:literal) => {
+        impl Encode for $ty {
+            #[inline(always)]
+            fn encode(values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
+                let mut x = values.to_vec();
+                if $magnitudes {
+                    for v in &mut x {
+                        *v = v.abs();
+                    }
+                }
+                let store = |d: f32| <[u8; 4] as RowScale>::new(d).get();
+                let (d, choices) =
+                    trellis_search::row($indexes, &x, weights, &$levels, &$aim, store);
+                out[..4].copy_from_slice(&<[u8; 4] as RowScale>::new(d));
+                let blocks = blocks_mut::<Self>(out)
+                    .iter_mut()
+                    .zip(choices.as_chunks::<8>().0);
+                for ((block, groups), x) in blocks.zip(values.as_chunks::<BLOCK>().0) {
+                    *block = $block::new(groups, x);
+                }
+            }
+        }
+    };
+}
+encode!(Iq1_kt, Iq1_ktBlock, &[&*IQ1], UNEVEN, aim: Aim::Spread(&[45.0, 40.0, 35.0, 31.0]), magnitudes: false);
+encode!(Iq2_kt, Iq2_ktBlock, &[&*IQ2], UNEVEN, aim: Aim::Spread(&[45.0, 40.0, 35.0, 31.0]), magnitudes: false);
+encode!(Iq3_kt, Iq3_ktBlock, &[&*IQ3], UNSIGNED, aim: Aim::Largest(&[78.0, 90.0, 102.0, 114.0]), magnitudes: true);
+encode!(Iq4_kt, Iq4_ktBlock, &[&IQ4[0], &IQ4[1]], SEVEN_BITS, aim: Aim::Largest(&[86.0, 100.0, 114.0, -86.0, -100.0, -114.0]), magnitudes: false);
