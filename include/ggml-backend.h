@@ -206,6 +206,26 @@ GGML_API ggml_backend_buffer_t ggml_backend_cpu_buffer_from_ptr(void *ptr, size_
 // Host memory.
 GGML_API ggml_backend_buffer_type_t ggml_backend_cpu_buffer_type(void);
 
+// Places a tensor at an address in a buffer.
+GGML_API void ggml_backend_tensor_alloc(ggml_backend_buffer_t buffer, struct ggml_tensor *tensor, void *addr);
+
+// Gives a view the buffer and address of what it views.
+GGML_API void ggml_backend_view_init(struct ggml_tensor *tensor);
+
+// Copies a graph with all its tensors and their data to another backend. All fields are null if that fails.
+GGML_API struct ggml_backend_graph_copy ggml_backend_graph_copy(ggml_backend_t backend, struct ggml_cgraph *graph);
+
+// Frees a copy of a graph.
+GGML_API void ggml_backend_graph_copy_free(struct ggml_backend_graph_copy copy);
+
+// Computes a graph node by node on two backends, and calls back with both results of each until that returns false.
+GGML_API
+bool ggml_backend_compare_graph_backend(ggml_backend_t backend1,
+                                        ggml_backend_t backend2,
+                                        struct ggml_cgraph *graph,
+                                        ggml_backend_eval_callback callback,
+                                        void *user_data);
+
 // How many kinds of backends there are.
 GGML_API size_t ggml_backend_reg_get_count(void);
 
@@ -226,26 +246,6 @@ GGML_API ggml_backend_buffer_type_t ggml_backend_reg_get_default_buffer_type(siz
 
 // A buffer of `size` bytes in the memory that the `i`-th backend prefers.
 GGML_API ggml_backend_buffer_t ggml_backend_reg_alloc_buffer(size_t i, size_t size);
-
-// Places a tensor at an address in a buffer.
-GGML_API void ggml_backend_tensor_alloc(ggml_backend_buffer_t buffer, struct ggml_tensor *tensor, void *addr);
-
-// Gives a view the buffer and address of what it views.
-GGML_API void ggml_backend_view_init(struct ggml_tensor *tensor);
-
-// Copies a graph with all its tensors and their data to another backend. All fields are null if that fails.
-GGML_API struct ggml_backend_graph_copy ggml_backend_graph_copy(ggml_backend_t backend, struct ggml_cgraph *graph);
-
-// Frees a copy of a graph.
-GGML_API void ggml_backend_graph_copy_free(struct ggml_backend_graph_copy copy);
-
-// Computes a graph node by node on two backends, and calls back with both results of each until that returns false.
-GGML_API
-bool ggml_backend_compare_graph_backend(ggml_backend_t backend1,
-                                        ggml_backend_t backend2,
-                                        struct ggml_cgraph *graph,
-                                        ggml_backend_eval_callback callback,
-                                        void *user_data);
 
 // A scheduler over backends in order of preference, the last of them the CPU. `bufts` are the memories for their intermediate
 // results, null for those they prefer. Null if that does not fit together.
