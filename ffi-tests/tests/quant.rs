@@ -216,7 +216,11 @@ fn other_types_encode_with_no_larger_error() {
             }
             let ratio = errors[0] / errors[1];
             // The trellis types with weights are the ones that are not yet where they should be.
-            let bound = if info.name.ends_with("_kt") { 1.12 } else { 1.01 };
+            let bound = if info.name.ends_with("_kt") {
+                1.12
+            } else {
+                1.01
+            };
             assert!(
                 ratio <= bound,
                 "{} (weighted: {weighted}): error {ratio} × the reference's",

@@ -221,6 +221,12 @@ impl Encode for Q8_k128 {
     }
 }
 
+/// Which scale value `j` of a row has: runs of values take them in turn.
+#[inline(always)]
+fn lane(j: usize, run: usize, lanes: usize) -> usize {
+    j / run % lanes
+}
+
 /// Defines a type with the scales of a whole row in front of it: `$lanes` of them, of which value `j` has number `j / $run % $lanes`.
 /// `$finish` writes what else is there, given the scales and the sums of their bytes.
 macro_rules! by_row {
@@ -248,7 +254,7 @@ macro_rules! by_row {
                     *d = f32::from_le_bytes(*b);
                 }
                 for (j, (o, b)) in out.iter_mut().zip(bytes).enumerate() {
-                    *o = d[j / $run % $lanes] * f32::from(*b as i8);
+                    *o = d[lane(j, $run, $lanes)] * f32::from(*b as i8);
                 }
             }
         }
@@ -261,7 +267,7 @@ macro_rules! by_row {
                 let (header, bytes) = out.split_at_mut($header);
                 let mut top = [0f32; $lanes];
                 for (j, v) in values.iter().enumerate() {
-                    let top = &mut top[j / $run % $lanes];
+                    let top = &mut top[lane(j, $run, $lanes)];
                     *top = top.max(v.abs());
                 }
                 let mut scales = [(0.0, 0.0); $lanes];
@@ -270,8 +276,8 @@ macro_rules! by_row {
                 }
                 let mut sums = [0i32; $lanes];
                 for (j, (b, v)) in bytes.iter_mut().zip(values).enumerate() {
-                    let q = byte(*v, scales[j / $run % $lanes].1);
-                    sums[j / $run % $lanes] += i32::from(q);
+                    let q = byte(*v, scales[lane(j, $run, $lanes)].1);
+                    sums[lane(j, $run, $lanes)] += i32::from(q);
                     *b = q as u8;
                 }
                 for (b, (d, _)) in header.as_chunks_mut().0.iter_mut().zip(scales) {

@@ -317,8 +317,8 @@ impl Iq2_xxsBlock {
         let mut qs = [[0; 8]; 8];
         for (g, qs) in qs.iter_mut().enumerate() {
             let mut signs = u32::from(fit.levels[g]) << 28;
-            for l in 0..4 {
-                qs[l] = fit.codes[4 * g + l] as u8;
+            for (l, q) in qs[..4].iter_mut().enumerate() {
+                *q = fit.codes[4 * g + l] as u8;
                 signs |= u32::from(fit.signs[4 * g + l] & 127) << (7 * l);
             }
             qs[4..].copy_from_slice(&signs.to_le_bytes());

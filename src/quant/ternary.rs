@@ -53,7 +53,7 @@ fn pack_ternary(digits: impl Iterator<Item = u8>) -> u8 {
     for (digit, power) in digits.zip(POWERS.iter().rev()) {
         sum += u32::from(digit) * u32::from(*power);
     }
-    ((256 * sum + 242) / 243) as u8
+    (256 * sum).div_ceil(243) as u8
 }
 
 pub struct Iq1_bn;
@@ -73,8 +73,8 @@ impl BlockFormat for Iq1_bn {
             .zip(out.as_chunks_mut::<BLOCK>().0)
         {
             for (i, out) in out.as_chunks_mut::<16>().0.iter_mut().enumerate() {
-                for j in 0..15 {
-                    out[j] = d * ternary(block.ql[3 * i + j / 5], j % 5);
+                for (j, o) in out[..15].iter_mut().enumerate() {
+                    *o = d * ternary(block.ql[3 * i + j / 5], j % 5);
                 }
                 out[15] = d * ternary(block.extra, i);
             }

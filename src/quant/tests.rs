@@ -65,7 +65,7 @@ impl Row {
             4 => noise.iter().map(|v| limited(*v * 0.25)).collect(),
             _ => noise.iter().map(|v| v * 1e-3).collect(),
         };
-        row[self.at] = if self.seed % 2 == 0 {
+        row[self.at] = if self.seed.is_multiple_of(2) {
             self.magnitude
         } else {
             -self.magnitude

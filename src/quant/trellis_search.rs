@@ -164,8 +164,8 @@ impl<const G: usize> Index<G> {
         }
         let tile = &self.tiles[at[lane] as usize];
         let mut values = [0.0; G];
-        for j in 0..G {
-            values[j] = tile.values[j][lane];
+        for (v, of_tile) in values.iter_mut().zip(&tile.values) {
+            *v = of_tile[lane];
         }
         Found {
             code: tile.codes[lane],
@@ -192,9 +192,9 @@ impl<const G: usize> Index<G> {
                     distance[l] = (w[j] * miss).mul_add(miss, distance[l]);
                 }
             }
-            for l in 0..LANES {
-                let nearer = distance[l] < least[l];
-                least[l] = if nearer { distance[l] } else { least[l] };
+            for (l, distance) in distance.iter().enumerate() {
+                let nearer = *distance < least[l];
+                least[l] = if nearer { *distance } else { least[l] };
                 at[l] = if nearer { number } else { at[l] };
             }
         }
@@ -338,7 +338,7 @@ pub fn row<const G: usize>(
             (least, best_d) = (error, d);
             best.copy_from_slice(&choices);
         }
-        if !(sum_ll > 0.0) {
+        if sum_ll <= 0.0 {
             break;
         }
         d = store(sum_lx / sum_ll * unit) / unit;
