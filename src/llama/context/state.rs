@@ -99,6 +99,7 @@ impl<W: Write> Out for To<W> {
 }
 
 /// A state's bytes, taken from the front.
+#[derive(Clone, Copy)]
 struct In<'a> {
     rest: &'a [u8],
 }
@@ -254,15 +255,25 @@ fn write_cache(
     out.u32(0)
 }
 
-/// Reads the state of a cache: all of it, or into one sequence. On failure the cells that were to be filled are empty.
-fn read_cache(
-    input: &mut In,
-    cache: &mut Cache,
+/// A cache's state that has been checked: it can be taken over.
+struct Checked<'a> {
+    cells: Cells,
+    /// The cells that it fills.
+    head: usize,
+    n: usize,
+    /// What follows the cells.
+    data: In<'a>,
+}
+
+/// Checks the state of a cache, of all of it or of one sequence, to the end; `input` is then behind it.
+fn check_cache<'a>(
+    input: &mut In<'a>,
+    cache: &Cache,
     hp: &Hparams,
     seq: Option<llama_seq_id>,
     n_seq_max: u32,
     data: bool,
-) -> Result<()> {
+) -> Result<Checked<'a>> {
     let n = input.u32()? as usize;
     ensure!(
         n <= cache.cells.size(),
@@ -296,34 +307,52 @@ fn read_cache(
         }
         found.push((pos, seqs));
     }
-    match seq {
+    let mut cells = cache.cells.clone();
+    let head = match seq {
         Some(id) => {
-            cache.cells.seq_rm(id, -1, -1);
-            ensure!(
-                cache.cells.find_slot(n),
-                "no room for {n} tokens in the KV cache"
-            );
+            cells.seq_rm(id, -1, -1);
+            ensure!(cells.find_slot(n), "no room for {n} tokens in the KV cache");
+            cells.head
         }
-        None => cache.clear(),
-    }
-    let head = if seq.is_some() { cache.cells.head } else { 0 };
+        None => {
+            cells.clear();
+            0
+        }
+    };
     for (i, (pos, seqs)) in found.iter().enumerate() {
-        cache.cells.occupy(head + i, *pos, seqs.iter());
+        cells.occupy(head + i, *pos, seqs.iter());
     }
-    let result = read_cache_data(input, cache, hp, head, n, data);
-    if result.is_err() {
-        (head..head + n).for_each(|i| cache.cells.free_range(i, 1));
-    }
-    result
+    let checked = Checked {
+        cells,
+        head,
+        n,
+        data: *input,
+    };
+    read_cache_data(input, cache, hp, (head, n), data, false)?;
+    Ok(checked)
 }
 
+/// Takes a state over that was checked.
+fn restore_cache(checked: Checked, cache: &mut Cache, hp: &Hparams, data: bool) -> Result<()> {
+    let Checked {
+        cells,
+        head,
+        n,
+        data: mut input,
+    } = checked;
+    cache.do_defrag = false;
+    cache.cells = cells;
+    read_cache_data(&mut input, cache, hp, (head, n), data, true)
+}
+
+/// Reads what follows the cells, and stores it if `store` says so.
 fn read_cache_data(
     input: &mut In,
     cache: &Cache,
     hp: &Hparams,
-    head: usize,
-    n: usize,
+    (head, n): (usize, usize),
     data: bool,
+    store: bool,
 ) -> Result<()> {
     let transposed = input.u32()?;
     In::expect(
@@ -352,7 +381,7 @@ fn read_cache_data(
         In::expect("the number of rows", rows, p.n)?;
         for row in 0..p.n {
             let bytes = input.bytes(n * p.size)?;
-            if n > 0 {
+            if n > 0 && store {
                 tensor_set(t, bytes, row * p.stride + head * p.size)?;
             }
         }
@@ -392,10 +421,22 @@ fn read_head(input: &mut In, kind: [u32; 2], capacity: usize) -> Result<Vec<llam
     input.i32s(n)
 }
 
-fn create(path: &Path) -> Result<To<std::io::BufWriter<std::fs::File>>> {
-    Ok(To::new(std::io::BufWriter::new(std::fs::File::create(
-        path,
-    )?)))
+/// Writes a file beside `path` first, so that an older one stays until the new one is whole. Returns the file's size.
+fn write_file(path: &Path, write: impl FnOnce(&mut dyn Out) -> Result<()>) -> Result<usize> {
+    let mut part = path.as_os_str().to_owned();
+    part.push(format!(".{}.part", std::process::id()));
+    let part = Path::new(&part);
+    let make = || -> Result<usize> {
+        let mut out = To::new(std::io::BufWriter::new(std::fs::File::create(part)?));
+        write(&mut out)?;
+        out.out.flush()?;
+        std::fs::rename(part, path)?;
+        Ok(out.n)
+    };
+    make().inspect_err(|_| {
+        // there may be none, and the error to report is the first
+        let _ = std::fs::remove_file(part);
+    })
 }
 
 impl Context {
@@ -433,7 +474,7 @@ impl Context {
         Ok(out.n)
     }
 
-    /// Restores what [`Context::save`] wrote; returns how many bytes it read.
+    /// Restores what [`Context::save`] wrote; returns how many bytes it read. On failure nothing has changed.
     pub fn restore(&mut self, from: &[u8]) -> Result<usize> {
         let mut input = In { rest: from };
         let arch = input.str()?;
@@ -449,6 +490,8 @@ impl Context {
         let tokens = input.i32s(n)?;
         let (logits, embd) = (input.floats()?, input.floats()?);
         let hp = &self.model.hparams;
+        let n_seq_max = self.cp.n_seq_max;
+        let checked = check_cache(&mut input, self.cache()?, hp, None, n_seq_max, true)?;
         self.output.restore(
             &tokens,
             self.cp.n_batch as usize,
@@ -456,10 +499,8 @@ impl Context {
             (&embd, hp.n_embd as usize),
         )?;
         self.sampler.rng = rng;
-        self.cache()?;
         if let Some(runner) = &mut self.runner {
-            let n_seq_max = self.cp.n_seq_max;
-            read_cache(&mut input, &mut runner.cache, hp, None, n_seq_max, true)?;
+            restore_cache(checked, &mut runner.cache, hp, true)?;
         }
         Ok(from.len() - input.rest.len())
     }
@@ -483,25 +524,26 @@ impl Context {
         Ok(out.n)
     }
 
-    /// Replaces a sequence by what [`Context::save_seq`] wrote; returns how many bytes it read.
+    /// Replaces a sequence by what [`Context::save_seq`] wrote; returns how many bytes it read. On failure nothing has changed.
     pub fn restore_seq(&mut self, from: &[u8], id: llama_seq_id, flags: u32) -> Result<usize> {
         ensure!(id >= 0, "there is no sequence {id}");
-        self.cache()?;
         let mut input = In { rest: from };
+        let (hp, n_seq_max) = (&self.model.hparams, self.cp.n_seq_max);
+        let data = flags & PARTIAL_ONLY == 0;
+        let checked = check_cache(&mut input, self.cache()?, hp, Some(id), n_seq_max, data)?;
         if let Some(runner) = &mut self.runner {
-            let (hp, n_seq_max) = (&self.model.hparams, self.cp.n_seq_max);
-            let data = flags & PARTIAL_ONLY == 0;
-            read_cache(&mut input, &mut runner.cache, hp, Some(id), n_seq_max, data)?;
+            restore_cache(checked, &mut runner.cache, hp, data)?;
         }
         Ok(from.len() - input.rest.len())
     }
 
     /// Writes the whole state and the tokens that led to it to a file.
     pub fn save_file(&self, path: &Path, tokens: &[llama_token]) -> Result<()> {
-        let mut out = create(path)?;
-        write_head(&mut out, SESSION, tokens)?;
-        self.write_state(&mut out)?;
-        Ok(out.out.flush()?)
+        write_file(path, |out| {
+            write_head(out, SESSION, tokens)?;
+            self.write_state(out)
+        })?;
+        Ok(())
     }
 
     /// Restores the whole state from a file; returns the tokens that led to it, at most `capacity`.
@@ -525,11 +567,10 @@ impl Context {
         id: llama_seq_id,
         tokens: &[llama_token],
     ) -> Result<usize> {
-        let mut out = create(path)?;
-        write_head(&mut out, SEQUENCE, tokens)?;
-        self.write_seq(&mut out, id, 0)?;
-        out.out.flush()?;
-        Ok(out.n)
+        write_file(path, |out| {
+            write_head(out, SEQUENCE, tokens)?;
+            self.write_seq(out, id, 0)
+        })
     }
 
     /// Replaces a sequence by that of a file; returns its tokens and how many bytes were read.
