@@ -8,6 +8,7 @@
 //! * [`coverage`]: which entry points are exported.
 //! * [`program`]: C and C++ programs linked with `libikrs.so`.
 //! * [`acceptance`]: what ikrs promises about real models, measured.
+//! * [`session`]: a model and a context in one of them.
 //! * [`drive`]: `../shared/tools/drive.py` over either library.
 //!
 //! A test that needs the reference fails without it: nothing here skips.
@@ -22,6 +23,7 @@ pub mod models;
 pub mod paths;
 pub mod program;
 pub mod reference;
+pub mod session;
 
 use std::process::{Command, Output};
 
