@@ -14,6 +14,8 @@ pub mod gguf;
 pub mod llama;
 pub mod llama_batch;
 pub mod llama_context;
+pub mod llama_dry;
+pub mod llama_grammar;
 pub mod llama_kv;
 pub mod llama_model;
 pub mod llama_sampling;

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex};
 
 use super::params::llama_token;
 use super::sampling::Candidates;
+use super::vocab::Vocab;
 use crate::bail;
 use crate::error::Result;
 use automaton::{Automaton, StateId};
@@ -28,6 +29,26 @@ pub trait Words {
     fn is_eog(&self, token: llama_token) -> bool;
     /// The token that this text, spelled with its angle brackets, is; `None` if it is not exactly one.
     fn token(&self, text: &[u8]) -> Option<llama_token>;
+}
+
+impl Words for Vocab {
+    fn piece(&self, token: llama_token) -> &[u8] {
+        match self.contains(token) {
+            true => self.token_to_piece(token, 0, true),
+            false => &[],
+        }
+    }
+
+    fn is_eog(&self, token: llama_token) -> bool {
+        Vocab::is_eog(self, token)
+    }
+
+    fn token(&self, text: &[u8]) -> Option<llama_token> {
+        match self.tokenize(text, false, true)[..] {
+            [token] => Some(token),
+            _ => None,
+        }
+    }
 }
 
 /// What makes a lazy grammar begin.

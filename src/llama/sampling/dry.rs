@@ -29,7 +29,8 @@ pub struct DryParams {
 }
 
 impl DryParams {
-    fn on(&self) -> bool {
+    /// Whether the sampler does anything.
+    pub fn is_on(&self) -> bool {
         self.multiplier != 0.0 && self.base >= 1.0 && self.last_n != 0
     }
 }
@@ -109,17 +110,12 @@ impl Dry {
         }
     }
 
-    /// Whether building the breakers of a sampler with these parameters is worth it.
-    pub fn needs_breakers(params: &DryParams) -> bool {
-        params.on()
-    }
-
     pub fn reset(&mut self) {
         self.last.clear();
     }
 
     pub fn accept(&mut self, token: llama_token) {
-        if self.params.on() && self.capacity > 0 {
+        if self.params.is_on() && self.capacity > 0 {
             self.last.truncate(self.capacity - 1);
             self.last.push_front(token);
         }
@@ -169,7 +165,7 @@ impl Dry {
             ..
         } = self.params;
         let known = i32::try_from(self.last.len()).unwrap_or(i32::MAX);
-        if !self.params.on() || known <= allowed_length {
+        if !self.params.is_on() || known <= allowed_length {
             return;
         }
         let reach = self.reach();

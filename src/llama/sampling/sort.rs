@@ -35,8 +35,8 @@ impl Candidates<'_> {
             let mut keys = self.keys();
             radix_sort(&mut keys);
             self.gather(&keys);
+            self.sorted = true;
         }
-        self.sorted = true;
     }
 
     /// Keeps the `k` candidates of largest logit, sorted.
@@ -55,7 +55,7 @@ impl Candidates<'_> {
     /// Keeps the candidates of largest logit, sorted, up to the one for which `last(i, candidate)` says true; all if none does.
     /// Only as many are sorted as were asked about.
     pub(super) fn keep_until(&mut self, mut last: impl FnMut(usize, &llama_token_data) -> bool) {
-        if self.sorted {
+        if self.sorted || self.len() < 2 {
             let found = (0..self.len()).find(|&i| last(i, &self.data[i]));
             return self.truncate(found.map_or(self.len(), |i| i + 1));
         }
