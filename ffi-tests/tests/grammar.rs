@@ -157,8 +157,8 @@ fn follow(
     for (i, (a, b)) in ours.iter().zip(&theirs).enumerate() {
         let odd: Vec<_> = a
             .iter()
-            .filter(|t| !b.contains(t))
-            .chain(b.iter().filter(|t| !a.contains(t)))
+            .filter(|t| b.binary_search(t).is_err())
+            .chain(b.iter().filter(|t| a.binary_search(t).is_err()))
             .collect();
         assert!(
             odd.is_empty(),
@@ -194,14 +194,6 @@ fn the_same_tokens_are_allowed() {
         &[],
         &[],
     );
-    let special = r#"root ::= <|im_start|> !<file_sep>+ <file_sep> "done"?"#;
-    follow(
-        &apis,
-        "<|im_start|>hello world<file_sep>done",
-        special,
-        &[],
-        &[],
-    );
     let eos = apis[0].tokenize("<|im_start|>");
     let tool = r#"root ::= "<tool>" [a-z]+ "</tool>" | <|im_start|> [0-9]+"#;
     follow(
@@ -225,6 +217,28 @@ fn the_same_tokens_are_allowed() {
         &[r"^a (<tool>[\s\S]*)$"],
         &[],
     );
+}
+
+/// The reference lets no token stand for itself whose text is not whole characters, so it allows fewer.
+#[test]
+fn whole_tokens_are_allowed_too() {
+    let apis = Lib::both().map(|lib| Session::new(lib, 64));
+    let text = r#"root ::= <|im_start|> !<file_sep>+ <file_sep> "done"?"#;
+    let [ours, theirs] = apis.each_ref().map(|api| {
+        let grammar = parse(api, text, &[], &[]).unwrap();
+        let mut steps = vec![grammar.allowed()];
+        for token in api.tokenize("<|im_start|>hello world<file_sep>done") {
+            assert!(grammar.allowed().contains(&token));
+            grammar.accept(token);
+            steps.push(grammar.allowed());
+        }
+        steps
+    });
+    for (ours, theirs) in ours.iter().zip(&theirs) {
+        assert!(theirs.iter().all(|t| ours.binary_search(t).is_ok()));
+        assert!(ours.len() - theirs.len() < 400);
+    }
+    assert_eq!((&ours[0], ours.last()), (&theirs[0], theirs.last()));
 }
 
 #[test]

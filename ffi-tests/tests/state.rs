@@ -30,16 +30,13 @@ fn restore(s: &Session, state: &[u8]) -> usize {
     unsafe { s.lib.get::<Set>("llama_state_set_data")(s.ctx, state.as_ptr(), state.len()) }
 }
 
-/// The next tokens by largest logit.
-fn go_on(s: &Session, mut logits: Vec<f32>, mut pos: usize) -> Vec<i32> {
-    let mut tokens = Vec::new();
-    for _ in 0..8 {
-        let best = (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b]));
-        tokens.push(best.unwrap() as i32);
-        logits = s.decode(&tokens[tokens.len() - 1..], pos);
-        pos += 1;
-    }
-    tokens
+/// Both sessions decode the same next token: the logits must be alike, as far as they can be with quantized weights.
+fn compare_next(a: &Session, b: &Session, pos: usize) {
+    let next = a.tokenize(" Paris");
+    let [a, b] = [a, b].map(|s| s.decode(&next, pos));
+    let sum = |f: &dyn Fn(f32, f32) -> f32| a.iter().zip(&b).map(|(a, b)| f(*a, *b)).sum::<f32>();
+    let nmse = sum(&|a, b| (a - b) * (a - b)) / sum(&|a, _| a * a);
+    assert!(nmse < 3e-3, "{nmse}");
 }
 
 fn sessions() -> [[Session; 2]; 2] {
@@ -52,17 +49,11 @@ fn sessions() -> [[Session; 2]; 2] {
 fn each_library_goes_on_from_the_others_state() {
     for [from, to] in sessions() {
         let tokens = from.tokenize(TEXT);
-        let logits = from.decode(&tokens, 0);
+        from.decode(&tokens, 0);
         let state = save(&from);
-        let expected = go_on(&from, logits.clone(), tokens.len());
         assert_eq!(restore(&to, &state), state.len(), "{}", to.lib.name);
         assert_eq!(save(&to), state, "{}: saved again", to.lib.name);
-        assert_eq!(
-            go_on(&to, logits, tokens.len()),
-            expected,
-            "{}",
-            to.lib.name
-        );
+        compare_next(&from, &to, tokens.len());
     }
 }
 
@@ -70,7 +61,7 @@ fn each_library_goes_on_from_the_others_state() {
 fn sequences_go_over_to_the_other_library() {
     for [from, to] in sessions() {
         let tokens = from.tokenize(TEXT);
-        let logits = from.decode(&tokens, 0);
+        from.decode(&tokens, 0);
         // SAFETY: the types are llama.h's, and there is room for as many bytes as said.
         let (state, taken) = unsafe {
             let mut state =
@@ -85,12 +76,7 @@ fn sequences_go_over_to_the_other_library() {
             (state, taken)
         };
         assert_eq!(taken, state.len(), "{}", to.lib.name);
-        assert_eq!(
-            go_on(&to, logits.clone(), tokens.len()),
-            go_on(&from, logits, tokens.len()),
-            "{}",
-            to.lib.name
-        );
+        compare_next(&from, &to, tokens.len());
     }
 }
 

@@ -103,8 +103,8 @@ impl<'a> Candidates<'a> {
         self.data.iter_mut().for_each(|c| c.p /= total);
         let mut sum = 0.0;
         self.keep_until(|i, c| {
-            sum += c.p;
-            sum >= p && i + 1 >= min_keep
+            sum += f64::from(c.p);
+            sum >= f64::from(p) && i + 1 >= min_keep
         });
     }
 

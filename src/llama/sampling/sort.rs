@@ -45,7 +45,7 @@ impl Candidates<'_> {
             return self.sort();
         }
         if !self.sorted && k > 0 {
-            let keys = smallest(self.data.iter().enumerate().map(|(i, c)| key(i, c)), k);
+            let keys = largest(self.data, k);
             self.gather(&keys);
             self.sorted = true;
         }
@@ -86,18 +86,21 @@ impl Candidates<'_> {
     }
 }
 
-/// The `k` smallest keys, sorted; `k` is not 0.
-fn smallest(keys: impl Iterator<Item = u64>, k: usize) -> Vec<u64> {
+/// The keys of the `k` candidates of largest logit, sorted; `k` is not 0.
+fn largest(data: &[llama_token_data], k: usize) -> Vec<u64> {
     let capacity = (2 * k).max(512);
     let mut found = Vec::with_capacity(capacity);
-    let mut limit = u64::MAX;
-    for key in keys {
-        if key < limit {
-            found.push(key);
-            if found.len() == capacity {
-                limit = *found.select_nth_unstable(k - 1).1;
-                found.truncate(k);
-            }
+    // the smallest logit among the `k` largest so far: later candidates must exceed it
+    let mut floor = f32::NAN;
+    for (i, c) in data.iter().enumerate() {
+        if c.logit <= floor {
+            continue;
+        }
+        found.push(key(i, c));
+        if found.len() == capacity {
+            let last = *found.select_nth_unstable(k - 1).1;
+            floor = data[last as u32 as usize].logit;
+            found.truncate(k);
         }
     }
     found.sort_unstable();
