@@ -77,8 +77,11 @@ fn compare(
     // the reference's sums of many small probabilities are a little off, so it may need more or less to reach a limit
     let odd = ours.0.len().abs_diff(theirs.0.len());
     assert!(odd <= ours.0.len() / 50, "{what}: {odd} more or less");
+    // where scores are as good as equal the order is either's own
+    let pairs = ours.0.iter().zip(&theirs.0);
+    let others = pairs.filter(|(a, b)| a.id != b.id).count();
+    assert!(others <= ours.0.len() / 50, "{what}: {others} others");
     for (a, b) in ours.0.iter().zip(&theirs.0) {
-        assert!(a.id == b.id || a.logit == b.logit, "{what}: {a:?} {b:?}");
         let near = |a: f32, b: f32, tolerance: f32| a == b || (a - b).abs() <= tolerance * b.abs();
         assert!(near(a.logit, b.logit, 1e-6), "{what}: {a:?} {b:?}");
         assert!(near(a.p, b.p, 2e-4), "{what}: {a:?} {b:?}");
