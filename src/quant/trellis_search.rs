@@ -187,9 +187,9 @@ impl<const G: usize> Index<G> {
             let tile = &self.tiles[number as usize];
             let mut distance = [0f32; LANES];
             for j in 0..G {
-                for l in 0..LANES {
-                    let miss = t[j] - tile.values[j][l];
-                    distance[l] = (w[j] * miss).mul_add(miss, distance[l]);
+                for (distance, v) in distance.iter_mut().zip(&tile.values[j]) {
+                    let miss = t[j] - v;
+                    *distance = (w[j] * miss).mul_add(miss, *distance);
                 }
             }
             for (l, distance) in distance.iter().enumerate() {
@@ -346,12 +346,12 @@ pub fn row<const G: usize>(
     (best_d * unit, best)
 }
 
-/// The levels that come nearest to the ideal scale.
+/// The levels that come nearest to the ideal scale, or to its negative, which other sequences suit as well.
 #[inline(always)]
 fn near_levels(levels: &[f32], ideal: f32, d: f32) -> [usize; LEVELS] {
     let mut near = [(f32::INFINITY, 0); LEVELS];
     for (i, level) in levels.iter().enumerate() {
-        let mut candidate = ((level * d - ideal).abs(), i);
+        let mut candidate = (((level * d).abs() - ideal.abs()).abs(), i);
         for place in &mut near {
             if candidate.0 < place.0 {
                 std::mem::swap(place, &mut candidate);
