@@ -470,17 +470,6 @@ pub const CASES: &[Case] = &[
     }),
 ];
 
-/// Operators that are built, but that the CPU cannot compute yet: computing them fails, and does nothing worse.
-pub const NO_KERNEL: &[&str] = &[
-    "out_prod",
-    "repeat_back",
-    "im2col",
-    "conv_1d",
-    "pool_1d",
-    "pool_2d",
-    "solve_tri",
-];
-
 /// Operators that make the reference end the process when they are computed.
 pub const REFERENCE_ABORTS: &[&str] = &["gelu_erf"];
 

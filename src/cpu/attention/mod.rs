@@ -25,7 +25,7 @@ const FEW: usize = 8;
 /// Rows whose scores are computed one by one instead of by a matrix product with the transposed keys.
 const FEW_ROWS: usize = 12;
 /// Keys per chunk, at least.
-const CHUNK: usize = 256;
+const CHUNK: usize = 128;
 /// Chunks, about.
 const CHUNKS: usize = 64;
 

@@ -162,7 +162,7 @@ fn copy_any_shape(task: &Task, x: &View, y: &View) {
 ///
 /// # Safety
 /// The element is inside the tensor.
-unsafe fn index(ids: &View, i0: usize, i: RowIndex) -> i64 {
+pub unsafe fn index(ids: &View, i0: usize, i: RowIndex) -> i64 {
     let at = ids.element(i0, i);
     // SAFETY: the caller's promise.
     unsafe {

@@ -4,24 +4,29 @@
 use std::ffi::c_void;
 
 use super::rows::Rows;
-use super::view::{SEGMENT, View, share, share_pieces};
+use super::view::{Buffer, SEGMENT, View, share, share_pieces};
 use super::{fail, param_f32, param_i32, source};
 use crate::cpu::task::Task;
 use crate::graph::{Op, Tensor, ggml_tensor};
 
 /// Defines a value for each element of the node by its row and column.
-fn by_index(task: &Task, node: Tensor, value: impl Fn([usize; 3], usize) -> f32) {
+pub fn by_index(task: &Task, node: Tensor, value: impl Fn([usize; 3], usize) -> f32) {
     let y = View::of(node);
+    let mut buf = Buffer::new();
     share_pieces(task, &y, SEGMENT, |i, cols| {
-        for k in cols {
-            // SAFETY: the element is inside the node.
-            unsafe { *y.element(k, i).cast::<f32>() = value(i, k) };
+        let to = y.target(i, cols.start, buf.ptr());
+        // SAFETY: the piece is inside the node, or in a buffer that holds it.
+        unsafe {
+            for k in cols.clone() {
+                *to.add(k - cols.start) = value(i, k);
+            }
+            y.store(i, cols.start, cols.len(), to);
         }
     });
 }
 
 /// An element of an f32 tensor.
-fn value_at(x: &View, i0: usize, i: [usize; 3]) -> f32 {
+pub fn value_at(x: &View, i0: usize, i: [usize; 3]) -> f32 {
     // SAFETY: callers ask for elements inside the tensor only.
     unsafe { *x.element(i0, i).cast::<f32>() }
 }

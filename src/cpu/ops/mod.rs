@@ -6,6 +6,8 @@
 mod copy;
 mod elementwise;
 mod generate;
+mod gradients;
+mod images;
 mod norm;
 mod reduce;
 mod rope;
@@ -335,6 +337,59 @@ pub fn kernel(node: Tensor, nth: usize) -> Option<Kernel> {
             work_size,
             cost,
         }),
+
+        Op::Out_prod => {
+            let b = src(1)?;
+            let ok = f32_out && x?.readable() && b.info.ty == Type::F32 && x?.ne[1] == b.ne[1];
+            let ok = ok && y.ne == [width, b.ne[0], b.ne[2], b.ne[3]];
+            let ok = ok && y.ne[2].is_multiple_of(x?.ne[2]) && y.ne[3].is_multiple_of(x?.ne[3]);
+            let depth = x?.ne[1];
+            ok.then(|| rowwise(depth, width, gradients::out_prod))
+        }
+        Op::Solve_tri => {
+            let square = source_is(0, &|a| {
+                is_f32(a) && a.ne[0] == y.ne[1] && a.ne[1] == y.ne[1] && a.ne[2..] == y.ne[2..]
+            });
+            accept(
+                square && f32_same(1) && f32_out,
+                y.ne[1],
+                gradients::solve_tri,
+            )
+        }
+        Op::Repeat_back => {
+            let x = x?;
+            let fits = (0..4).all(|d| x.ne[d].is_multiple_of(y.ne[d])) && x.info.ty == Type::F32;
+            accept(f32_out && fits, x.n() / n.max(1), gradients::repeat_back)
+        }
+        Op::Silu_back => accept(
+            f32_out && f32_same(0) && f32_same(1),
+            16,
+            gradients::silu_back,
+        ),
+        Op::Rms_norm_back => accept(
+            f32_out && f32_same(0) && f32_same(1),
+            4,
+            gradients::rms_norm_back,
+        ),
+        Op::Soft_max_back => accept(
+            f32_out && f32_same(0) && f32_same(1),
+            4,
+            gradients::soft_max_back,
+        ),
+        Op::Get_rows_back => {
+            let ids = source_is(1, &|i| i.info.ty == Type::I32);
+            let ok = f32_out && x?.readable() && width == y.ne[0] && ids;
+            ok.then(|| rowwise(0, width, gradients::get_rows_back))
+        }
+        Op::Im2col => {
+            let image = source_is(1, &|x| x.info.block == 1);
+            let plain = matches!(y.info.ty, Type::F32 | Type::F16) && y.dense_rows();
+            accept(image && plain && width > 0, 8, images::im2col)
+        }
+        Op::Pool_1d | Op::Pool_2d => {
+            let kinds = matches!(param_i32(node, 0), 0 | 1);
+            accept(f32_out && x?.info.block == 1 && kinds, 16, images::pool)
+        }
 
         Op::Map_unary => accept(f32_out && f32_same(0), 0, generate::map_rows),
         Op::Map_binary => accept(f32_out && f32_same(0) && f32_same(1), 0, generate::map_rows),

@@ -954,3 +954,83 @@ fn sums_of_experts() {
         .collect();
     close(&result(ctx.add_id(a, bias, ids).unwrap()), &want, 1e-6);
 }
+
+#[test]
+fn outer_products_and_systems() {
+    let ctx = context();
+    let a = random(&ctx, Type::Q8_0, &[64, 7, 2], 1.0, 40);
+    let b = random(&ctx, Type::F32, &[5, 7, 2], 1.0, 41);
+    let (va, vb) = (values(a), values(b));
+    let want: Vec<f64> = indices([64, 5, 2, 1])
+        .map(|i| {
+            (0..7)
+                .map(|k| va[(i[2] * 7 + k) * 64 + i[0]] * vb[(i[2] * 7 + k) * 5 + i[1]])
+                .sum()
+        })
+        .collect();
+    let y = ctx.new_tensor(Type::F32, &[64, 5, 2]).unwrap();
+    y.set_op(Op::Out_prod);
+    y.set_src(0, Some(a));
+    y.set_src(1, Some(b));
+    close(&result(y), &want, 1e-6);
+    // A lower triangle times the solution is the right side.
+    let a = random(&ctx, Type::F32, &[9, 9, 2], 1.0, 42);
+    let mut lower: Vec<f32> = values(a).iter().map(|&v| v as f32).collect();
+    for i in 0..2 * 9 {
+        lower[i * 9 + i % 9] = 2.0 + i as f32 / 9.0;
+    }
+    set(a, &lower);
+    let b = random(&ctx, Type::F32, &[70, 9, 2], 1.0, 43);
+    let x = result(ctx.solve_tri(a, b).unwrap());
+    let back: Vec<f64> = indices([70, 9, 2, 1])
+        .map(|i| {
+            (0..=i[1])
+                .map(|t| lower[(i[2] * 9 + i[1]) * 9 + t] as f64 * x[(i[2] * 9 + t) * 70 + i[0]])
+                .sum()
+        })
+        .collect();
+    close(&back, &values(b), 1e-5);
+}
+
+#[test]
+fn gradients_are_the_slopes() {
+    let ctx = context();
+    let x = random(&ctx, Type::F32, &[30, 4], 2.0, 44);
+    let dy = random(&ctx, Type::F32, &[30, 4], 1.0, 45);
+    let (vx, vd) = (values(x), values(dy));
+    // The slope of the sum of `f(row) * dy` along each value.
+    let slopes = |f: &dyn Fn(&[f64]) -> Vec<f64>| -> Vec<f64> {
+        let total = |row: &[f64], d: &[f64]| f(row).iter().zip(d).map(|(a, b)| a * b).sum::<f64>();
+        (0..120)
+            .map(|i| {
+                let (r, k, h) = (i / 30 * 30, i % 30, 1e-5);
+                let (mut up, mut down) = (vx[r..r + 30].to_vec(), vx[r..r + 30].to_vec());
+                up[k] += h;
+                down[k] -= h;
+                (total(&up, &vd[r..r + 30]) - total(&down, &vd[r..r + 30])) / (2.0 * h)
+            })
+            .collect()
+    };
+    let silu = |row: &[f64]| row.iter().map(|v| v / (1.0 + (-v).exp())).collect();
+    close(&result(ctx.silu_back(x, dy).unwrap()), &slopes(&silu), 1e-5);
+    let norm = |row: &[f64]| {
+        let mean = row.iter().map(|v| v * v).sum::<f64>() / 30.0;
+        row.iter().map(|v| v / (mean + 1e-5).sqrt()).collect()
+    };
+    close(
+        &result(ctx.rms_norm_back(x, dy, 1e-5).unwrap()),
+        &slopes(&norm),
+        1e-5,
+    );
+    let soft_max = |row: &[f64]| {
+        let sum: f64 = row.iter().map(|v| v.exp()).sum();
+        row.iter().map(|v| v.exp() / sum).collect()
+    };
+    let p = ctx.soft_max(x).unwrap();
+    result(p);
+    close(
+        &result(ctx.soft_max_back(dy, p, false).unwrap()),
+        &slopes(&soft_max),
+        1e-5,
+    );
+}
