@@ -249,6 +249,7 @@ enum llama_model_kv_override_type {
 // What C callers know as `struct llama_context`.
 struct llama_context;
 
+// What C callers know as `struct llama_grammar`.
 struct llama_grammar;
 
 struct llama_lora_adapter;
@@ -262,6 +263,7 @@ struct llama_model_kv_override;
 // What C callers know as `struct llama_sampler_adaptive_p`.
 struct llama_sampler_adaptive_p;
 
+// What C callers know as `struct llama_sampler_dry`.
 struct llama_sampler_dry;
 
 struct llama_sampler_grammar;
@@ -486,6 +488,25 @@ struct llama_timings {
     int32_t n_eval;
 };
 
+// A candidate for the next token.
+struct llama_token_data {
+    llama_token id;
+    // Log-odds.
+    float logit;
+    // Probability, once it has been computed.
+    float p;
+};
+
+// The candidates for the next token, which the samplers thin out and reorder.
+struct llama_token_data_array {
+    struct llama_token_data *data;
+    size_t size;
+    // An index into `data`, not a token.
+    int64_t selected;
+    // By descending logit.
+    bool sorted;
+};
+
 // A cell of a `llama_kv_cache_view`.
 struct llama_kv_cache_view_cell {
     // Negative if the cell is empty.
@@ -507,25 +528,6 @@ struct llama_kv_cache_view {
     struct llama_kv_cache_view_cell *cells;
     // `n_seq_max` per cell.
     llama_seq_id *cells_sequences;
-};
-
-// A candidate for the next token.
-struct llama_token_data {
-    llama_token id;
-    // Log-odds.
-    float logit;
-    // Probability, once it has been computed.
-    float p;
-};
-
-// The candidates for the next token, which the samplers thin out and reorder.
-struct llama_token_data_array {
-    struct llama_token_data *data;
-    size_t size;
-    // An index into `data`, not a token.
-    int64_t selected;
-    // By descending logit.
-    bool sorted;
 };
 
 // The functions of a `llama_sampler`.
@@ -791,6 +793,131 @@ LLAMA_API void llama_print_timings(struct llama_context *ctx);
 // # Safety
 // The pointer is null or to a context.
 LLAMA_API void llama_reset_timings(struct llama_context *ctx);
+
+// Makes a sampler that penalizes tokens which would continue a repetition of `dry_allowed_length` tokens or more, by
+// `dry_multiplier * dry_base^(length - dry_allowed_length)`, among the last `dry_penalty_last_n` tokens (-1: as many as the
+// vocabulary has). Repetitions end at the sequence breakers.
+//
+// # Safety
+// `vocab` is null or a vocabulary; `seq_breakers` is null or has `num_breakers` C strings or nulls.
+LLAMA_API
+struct llama_sampler_dry *llama_sampler_init_dry(const struct llama_vocab *vocab,
+                                                 float dry_multiplier,
+                                                 float dry_base,
+                                                 int32_t dry_allowed_length,
+                                                 int32_t dry_penalty_last_n,
+                                                 const char **seq_breakers,
+                                                 size_t num_breakers);
+
+// Penalizes candidates that would continue a repetition. The context may be null.
+//
+// # Safety
+// The pointers are null or to what their types say.
+LLAMA_API
+void llama_sample_dry(struct llama_context *ctx,
+                      struct llama_sampler_dry *smpl,
+                      struct llama_token_data_array *candidates_p);
+
+// Forgets the accepted tokens.
+//
+// # Safety
+// The pointer is null or from `llama_sampler_init_dry`.
+LLAMA_API void llama_sampler_dry_reset(struct llama_sampler_dry *smpl);
+
+// Takes note of a token that was chosen.
+//
+// # Safety
+// The pointer is null or from `llama_sampler_init_dry`.
+LLAMA_API void llama_sampler_dry_accept(struct llama_sampler_dry *smpl, llama_token token);
+
+// A copy of a sampler with all it knows; null for null.
+//
+// # Safety
+// The pointer is null or from `llama_sampler_init_dry`.
+LLAMA_API struct llama_sampler_dry *llama_sampler_dry_clone(struct llama_sampler_dry *smpl);
+
+// Frees a sampler.
+//
+// # Safety
+// The pointer is null or from `llama_sampler_init_dry`, and not used any more.
+LLAMA_API void llama_sampler_dry_free(struct llama_sampler_dry *smpl);
+
+// Makes a grammar from its rules in GBNF, beginning at the rule `grammar_root`. Null, with a line in the log, if they are wrong.
+//
+// # Safety
+// The pointers are null or to what their types say; the vocabulary outlives the grammar.
+LLAMA_API
+struct llama_grammar *llama_sampler_init_grammar(const struct llama_vocab *vocab,
+                                                 const char *grammar_str,
+                                                 const char *grammar_root);
+
+// Makes a grammar that waits until one of the words has been generated, or one of the tokens.
+//
+// # Safety
+// As for `llama_sampler_init_grammar`; the lists have as many elements as said.
+LLAMA_API
+__attribute__((deprecated("use llama_sampler_init_grammar_lazy_patterns instead")))
+struct llama_grammar *llama_sampler_init_grammar_lazy(const struct llama_vocab *vocab,
+                                                      const char *grammar_str,
+                                                      const char *grammar_root,
+                                                      const char **trigger_words,
+                                                      size_t num_trigger_words,
+                                                      const llama_token *trigger_tokens,
+                                                      size_t num_trigger_tokens);
+
+// Makes a grammar that waits until the generated text matches one of the regular expressions, from whose first group that
+// matched on the text has to follow the grammar; or until one of the tokens was generated.
+//
+// # Safety
+// As for `llama_sampler_init_grammar`; the lists have as many elements as said.
+LLAMA_API
+struct llama_grammar *llama_sampler_init_grammar_lazy_patterns(const struct llama_vocab *vocab,
+                                                               const char *grammar_str,
+                                                               const char *grammar_root,
+                                                               const char **trigger_patterns,
+                                                               size_t num_trigger_patterns,
+                                                               const llama_token *trigger_tokens,
+                                                               size_t num_trigger_tokens);
+
+// Frees a grammar.
+//
+// # Safety
+// The pointer is null or a grammar that is not used any more.
+LLAMA_API void llama_grammar_free(struct llama_grammar *grammar);
+
+// A copy of a grammar and of how far it has been followed.
+//
+// # Safety
+// The pointer is null or to a grammar.
+LLAMA_API struct llama_grammar *llama_grammar_copy(const struct llama_grammar *grammar);
+
+// Makes the candidates impossible that the grammar doesn't allow next.
+//
+// # Safety
+// The pointers are null or to what their types say.
+LLAMA_API
+void llama_grammar_sample(const struct llama_grammar *grammar,
+                          const struct llama_context *ctx,
+                          struct llama_token_data_array *candidates);
+
+// As `llama_grammar_sample`.
+//
+// # Safety
+// As for `llama_grammar_sample`.
+LLAMA_API
+__attribute__((deprecated("use llama_grammar_sample instead")))
+void llama_sample_grammar(struct llama_context *ctx,
+                          struct llama_token_data_array *candidates,
+                          const struct llama_grammar *grammar);
+
+// Follows the grammar over a token that was chosen. A token that it doesn't allow changes nothing and leaves a line in the log.
+//
+// # Safety
+// The pointers are null or to what their types say.
+LLAMA_API
+void llama_grammar_accept_token(struct llama_grammar *grammar,
+                                struct llama_context *ctx,
+                                llama_token token);
 
 // The sequences of all cells together.
 //
