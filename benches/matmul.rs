@@ -7,11 +7,12 @@
 //! Columns up to 8 are measured over 192 MiB of weights, more than any cache, and given in GB/s of weights read; more columns
 //! in Gop/s (two per weight and column). The two libraries take turns; the figures are medians.
 
-use std::ffi::{CString, c_char, c_int, c_void};
+use std::ffi::{c_int, c_void};
 use std::time::Instant;
 
 use ikrs::graph::Context;
 use ikrs::quant::{TYPES, Type, TypeInfo};
+use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
 
 /// The few functions of the reference that are needed, by `dlsym`.
 struct Reference {
@@ -34,29 +35,25 @@ struct InitParams {
 
 impl Reference {
     fn open(path: &str) -> Reference {
-        let path = CString::new(path).expect("a path");
-        // SAFETY: loads the library that the caller named.
-        let lib = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_GLOBAL) };
-        assert!(!lib.is_null(), "cannot open {path:?}");
-        macro_rules! symbol {
-            ($name:literal) => {{
-                // SAFETY: the name is a C string; the types above are those of ggml.h.
-                let symbol =
-                    unsafe { libc::dlsym(lib, concat!($name, "\0").as_ptr() as *const c_char) };
-                assert!(!symbol.is_null(), "no {}", $name);
-                // SAFETY: as above.
-                unsafe { std::mem::transmute(symbol) }
-            }};
-        }
-        Reference {
-            init: symbol!("ggml_init"),
-            free: symbol!("ggml_free"),
-            new_tensor: symbol!("ggml_new_tensor_2d"),
-            mul_mat: symbol!("ggml_mul_mat"),
-            data: symbol!("ggml_get_data"),
-            new_graph: symbol!("ggml_new_graph"),
-            expand: symbol!("ggml_build_forward_expand"),
-            compute: symbol!("ggml_graph_compute_with_ctx"),
+        // SAFETY: loads the library that the caller named; the fields have the types of ggml.h. The library stays loaded.
+        unsafe {
+            let lib = Library::open(Some(path), RTLD_NOW | RTLD_GLOBAL).expect("the reference's library");
+            let lib = Box::leak(Box::new(lib));
+            macro_rules! symbol {
+                ($name:literal) => {
+                    *lib.get($name).expect("a function of ggml.h")
+                };
+            }
+            Reference {
+                init: symbol!(b"ggml_init"),
+                free: symbol!(b"ggml_free"),
+                new_tensor: symbol!(b"ggml_new_tensor_2d"),
+                mul_mat: symbol!(b"ggml_mul_mat"),
+                data: symbol!(b"ggml_get_data"),
+                new_graph: symbol!(b"ggml_new_graph"),
+                expand: symbol!(b"ggml_build_forward_expand"),
+                compute: symbol!(b"ggml_graph_compute_with_ctx"),
+            }
         }
     }
 }

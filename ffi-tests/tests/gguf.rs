@@ -91,6 +91,7 @@ impl Api {
             if p.is_null() {
                 "null".into()
             } else {
+                // SAFETY: strings of a live context end in null bytes.
                 unsafe { CStr::from_ptr(p) }.to_string_lossy()
             }
         };
