@@ -37,7 +37,8 @@ impl Reference {
     fn open(path: &str) -> Reference {
         // SAFETY: loads the library that the caller named; the fields have the types of ggml.h. The library stays loaded.
         unsafe {
-            let lib = Library::open(Some(path), RTLD_NOW | RTLD_GLOBAL).expect("the reference's library");
+            let lib =
+                Library::open(Some(path), RTLD_NOW | RTLD_GLOBAL).expect("the reference's library");
             let lib = Box::leak(Box::new(lib));
             macro_rules! symbol {
                 ($name:literal) => {
