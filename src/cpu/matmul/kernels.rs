@@ -432,8 +432,9 @@ impl<W: Weights, const C: usize> Kernel for Gemv<W, C> {
                 let mut at = row.add(W::META);
                 let mut x = a.cols;
                 for _ in 0..whole {
-                    s.prefetch(at.wrapping_add(PREFETCH));
-                    s.prefetch(at.wrapping_add(PREFETCH + 64));
+                    for line in 0..bytes.div_ceil(64) {
+                        s.prefetch(at.wrapping_add(PREFETCH + 64 * line));
+                    }
                     sum.chunk::<W>(s, row, at, x, a.col_stride);
                     at = at.add(bytes);
                     x = x.add(NATURAL);
@@ -456,7 +457,7 @@ impl<W: Weights, const C: usize> Kernel for Gemv<W, C> {
 }
 
 /// How far ahead of its use a row is fetched, in bytes.
-const PREFETCH: usize = 1024;
+const PREFETCH: usize = 3072;
 
 /// The sums of one row with `C` columns.
 struct Sums<S: Simd, const C: usize> {
