@@ -13,9 +13,9 @@ use crate::graph::{Op, Tensor, UnaryOp};
 use crate::quant::Type;
 
 /// Most rows of a unit that is computed without a panel.
-const DIRECT_ROWS: usize = 64;
+const DIRECT_ROWS: usize = 128;
 /// Bytes of weights of such a unit, about.
-const DIRECT_BYTES: usize = 64 << 10;
+const DIRECT_BYTES: usize = 128 << 10;
 /// Bytes of panels of a unit, about: they and a block of columns stay in the second-level cache.
 const PANEL_BYTES: usize = 192 << 10;
 /// Units per thread, at least, if the product is large enough: they take different times.

@@ -457,7 +457,7 @@ impl<W: Weights, const C: usize> Kernel for Gemv<W, C> {
 }
 
 /// How far ahead of its use a row is fetched, in bytes.
-const PREFETCH: usize = 3072;
+const PREFETCH: usize = 8192;
 
 /// The sums of one row with `C` columns.
 struct Sums<S: Simd, const C: usize> {
