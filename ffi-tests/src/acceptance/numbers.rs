@@ -43,11 +43,10 @@ impl Setting {
     }
 }
 
-/// Perplexity over the first `chunks` chunks of the text, within 0.3 % of the reference's over 24 of them. Rounding makes the two
-/// differ at random, so fewer chunks are allowed more, by the square root.
+/// Perplexity over the first `chunks` chunks of the text, within 0.3 % of the reference's.
 pub fn perplexity(model: &str, setting: Setting, chunks: usize, level: Option<&str>) -> Row {
     let text = models::text();
-    let limit = 0.3 * (24.0 / chunks as f64).sqrt();
+    let limit = 0.3;
     let chunks = chunks.to_string();
     let mut args = vec!["ppl", "--text", utf8(&text), "--chunks", &chunks];
     args.extend(setting.args());
