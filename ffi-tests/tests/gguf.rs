@@ -21,7 +21,6 @@ struct Api(Lib);
 
 macro_rules! api {
     ($($name:ident($($arg:ident: $t:ty),*) $(-> $r:ty)?;)*) => {
-        #[allow(dead_code)]
         impl Api {$(
             fn $name(&self, $($arg: $t),*) $(-> $r)? {
                 // SAFETY: the signatures are those of ggml.h.
