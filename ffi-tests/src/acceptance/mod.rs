@@ -2,6 +2,7 @@
 //! whole; `make test` takes a sample of each.
 
 mod binding;
+mod encoders;
 mod examples;
 mod numbers;
 mod speed;
@@ -9,6 +10,7 @@ mod speed;
 use std::fmt;
 
 pub use binding::{ik_llama, vocabularies};
+pub use encoders::encoders;
 pub use examples::{EXAMPLES, valgrind};
 pub use numbers::{Setting, f32_logits, perplexity, same_for_all_threads};
 pub use speed::speed;
@@ -58,6 +60,9 @@ pub const SPEED_MODELS: [&str; 4] = ["smollm2-q4_1", "pad-q4_0", "pad-q8_0", "pa
 /// Levels of vector instructions that `IKRS_CPU` can force.
 pub const LEVELS: [&str; 4] = ["scalar", "x86_64_v3", "avx512", "avx512_vnni"];
 
+/// Encoders are measured on every so-manieth row of the model's matrices; all of them would take most of an hour.
+pub const ENCODER_STEP: usize = 128;
+
 /// Every promise, whole; `report` receives each row as soon as it is known.
 pub fn all(mut report: impl FnMut(Row)) {
     ik_llama().into_iter().for_each(&mut report);
@@ -93,4 +98,5 @@ pub fn all(mut report: impl FnMut(Row)) {
     for model in SPEED_MODELS {
         speed(model, 5).into_iter().for_each(&mut report);
     }
+    encoders(ENCODER_STEP, &[], &mut report);
 }

@@ -1,8 +1,9 @@
-//! `make acceptance` and `make bench`: tables of figures against targets. Fails if one is missed.
+//! `make acceptance` and `make bench`: tables of figures against targets. Fails if one is missed. `measure encoders` takes the
+//! part about encoders: `all` stands for all rows instead of a sample, names choose types.
 
 use std::process::ExitCode;
 
-use ffi_tests::acceptance::{self, Row, SPEED_MODELS};
+use ffi_tests::acceptance::{self, ENCODER_STEP, Row, SPEED_MODELS};
 
 fn main() -> ExitCode {
     let mut rows: Vec<Row> = Vec::new();
@@ -20,8 +21,15 @@ fn main() -> ExitCode {
                     .for_each(&mut report);
             }
         }
+        Some("encoders") => {
+            let names: Vec<String> = std::env::args().skip(2).collect();
+            let all = names.iter().any(|name| name == "all");
+            let names: Vec<String> = names.into_iter().filter(|name| name != "all").collect();
+            let step = if all { 1 } else { ENCODER_STEP };
+            acceptance::encoders(step, &names, &mut report);
+        }
         _ => {
-            eprintln!("usage: measure acceptance|bench");
+            eprintln!("usage: measure acceptance | bench | encoders [all] [TYPE...]");
             return ExitCode::from(2);
         }
     }
