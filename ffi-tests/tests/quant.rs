@@ -5,7 +5,7 @@ use std::ffi::{CStr, c_void};
 
 use ffi_tests::libs::Lib;
 use ikrs::abi::quant::ggml_type_traits_t;
-use ikrs::quant::{TYPES, Type};
+use ikrs::quant::{TYPES, Type, TypeInfo};
 
 /// The functions of a library that are under test.
 struct Quant {
@@ -57,22 +57,38 @@ impl Quant {
         unsafe { (self.row_size)(ty.raw(), n as i64) }
     }
 
+    /// Bytes of `n` values in a row, or in a group of rows where they are interleaved.
+    fn size(&self, ty: Type, n: usize) -> usize {
+        let rows = ty.info().unwrap().rows;
+        rows * self.row_size(ty, n / rows)
+    }
+
     fn decode(&self, ty: Type, row: &[u8], n: usize) -> Option<Vec<f32>> {
-        assert_eq!(row.len(), self.row_size(ty, n));
+        assert_eq!(row.len(), self.size(ty, n));
         let mut out = vec![0f32; n];
-        // SAFETY: a row of `n` values on both sides.
+        // SAFETY: a row (or group of rows) of `n` values on both sides.
         unsafe { self.traits(ty).to_float?(row.as_ptr().cast(), out.as_mut_ptr(), n as i64) };
         Some(out)
     }
 
     fn encode(&self, ty: Type, values: &[f32], weights: Option<&[f32]>) -> Vec<u8> {
+        let n_rows = ty.info().unwrap().rows as i64;
         let n = values.len();
-        let mut row = vec![0u8; self.row_size(ty, n)];
+        let mut row = vec![0u8; self.size(ty, n)];
         let weights = weights.map_or(std::ptr::null(), <[f32]>::as_ptr);
-        // SAFETY: one row of `n` values on both sides, and as many weights.
+        // SAFETY: one row (or group of rows) of `n` values on both sides, and as many weights.
         let size = unsafe {
             let out = row.as_mut_ptr().cast();
-            (self.chunk)(ty.raw(), values.as_ptr(), out, 0, 1, n as i64, weights)
+            let n_per_row = n as i64 / n_rows;
+            (self.chunk)(
+                ty.raw(),
+                values.as_ptr(),
+                out,
+                0,
+                n_rows,
+                n_per_row,
+                weights,
+            )
         };
         assert_eq!(size, row.len(), "{}", ty.name());
         row
@@ -100,7 +116,10 @@ impl Random {
     }
 }
 
-const ROW: usize = 1024;
+/// Values of a row, or of a group of rows where they are interleaved.
+fn row_of(info: &TypeInfo) -> usize {
+    1024.max(256 * info.rows)
+}
 
 /// Types whose rows the reference's own `to_float` misreads: it takes the scale in front of them for codes.
 const MISREAD: [Type; 2] = [Type::Iq1_bn, Type::Iq2_bn];
@@ -134,20 +153,24 @@ fn any_bytes_decode_to_the_reference_s_floats() {
     let [ikrs, reference] = Quant::both();
     let mut random = Random(42);
     for info in TYPES.iter().filter(|info| !MISREAD.contains(&info.ty)) {
+        let n = row_of(info);
         for _ in 0..64 {
-            let mut row: Vec<u8> = (0..info.row_size(ROW))
+            let mut row: Vec<u8> = (0..info.group_size(n / info.rows))
                 .map(|_| random.bits() as u8)
                 .collect();
-            // A scale of the row is kept finite, so that there is something to compare.
-            if info.row_meta >= 4 {
-                row[..4].copy_from_slice(&(random.normal() * 0.01).to_le_bytes());
-            } else if info.row_meta == 2 {
-                row[..2].copy_from_slice(&half::f16::from_f32(random.normal()).to_le_bytes());
+            // Scales of rows are kept finite, so that there is something to compare.
+            for r in 0..info.rows {
+                let scale = &mut row[r * info.row_meta..];
+                if info.row_meta >= 4 {
+                    scale[..4].copy_from_slice(&(random.normal() * 0.01).to_le_bytes());
+                } else if info.row_meta == 2 {
+                    scale[..2].copy_from_slice(&half::f16::from_f32(random.normal()).to_le_bytes());
+                }
             }
-            let Some(theirs) = reference.decode(info.ty, &row, ROW) else {
+            let Some(theirs) = reference.decode(info.ty, &row, n) else {
                 break;
             };
-            let ours = ikrs.decode(info.ty, &row, ROW).expect(info.name);
+            let ours = ikrs.decode(info.ty, &row, n).expect(info.name);
             for (i, (ours, theirs)) in ours.iter().zip(&theirs).enumerate() {
                 assert!(
                     ours.to_bits() == theirs.to_bits() || ours.is_nan() && theirs.is_nan(),
@@ -164,9 +187,13 @@ fn types_without_a_search_encode_to_the_reference_s_bytes() {
     let [ikrs, reference] = Quant::both();
     let mut random = Random(43);
     use Type::*;
-    for ty in [F16, Bf16, Q4_0, Q4_1, Q5_0, Q5_1, Q6_0, Q8_0] {
+    for ty in [
+        F16, Bf16, Q4_0, Q4_1, Q5_0, Q5_1, Q6_0, Q8_0, Q8_kv, Q4_0_r8, Q5_0_r4, Q6_0_r4, Q8_0_r8,
+        Q4_0_4_4, Q4_0_4_8, Q4_0_8_8, Q8_k_r8, Q8_k_r16, Q8_kv_r8, Bf16_r16,
+    ] {
+        let n = row_of(ty.info().unwrap());
         for _ in 0..64 {
-            let values: Vec<f32> = (0..ROW).map(|_| random.normal() * 0.02).collect();
+            let values: Vec<f32> = (0..n).map(|_| random.normal() * 0.02).collect();
             let (ours, theirs) = (
                 ikrs.encode(ty, &values, None),
                 reference.encode(ty, &values, None),
@@ -187,8 +214,9 @@ fn other_types_encode_with_no_larger_error() {
     for info in TYPES
         .iter()
         .filter(|info| info.quantized && !MISREAD.contains(&info.ty))
+        .filter(|info| info.plain.is_none())
     {
-        let ty = info.ty;
+        let (ty, n) = (info.ty, row_of(info));
         if ikrs.traits(ty).from_float.is_none() || reference.traits(ty).to_float.is_none() {
             continue;
         }
@@ -200,14 +228,14 @@ fn other_types_encode_with_no_larger_error() {
             let mut errors = [0f64; 2];
             for _ in 0..16 {
                 // Rows with columns of uneven magnitude and importance, as in models.
-                let values: Vec<f32> = (0..ROW)
+                let values: Vec<f32> = (0..n)
                     .map(|i| random.normal() * (1.0 + (i % 7) as f32) * 0.01)
                     .collect();
-                let weights: Vec<f32> = (0..ROW).map(|_| random.normal().exp()).collect();
+                let weights: Vec<f32> = (0..n).map(|_| random.normal().exp()).collect();
                 let given = weighted.then_some(weights.as_slice());
                 for (lib, error) in [&ikrs, &reference].into_iter().zip(&mut errors) {
                     let row = lib.encode(ty, &values, given);
-                    let back = reference.decode(ty, &row, ROW).unwrap();
+                    let back = reference.decode(ty, &row, n).unwrap();
                     for ((x, y), w) in values.iter().zip(&back).zip(&weights) {
                         *error +=
                             f64::from(if weighted { *w } else { 1.0 }) * f64::from(x - y).powi(2);

@@ -244,10 +244,17 @@ unsafe fn quantize_chunk(
     );
     let n = n_per_row as usize;
     ensure!(
-        n.is_multiple_of(info.block),
+        n.is_multiple_of(info.width()),
         "rows of {n} values are not made of {} blocks, which have {}",
         info.name,
-        info.block
+        info.width()
+    );
+    let rows = info.rows as i64;
+    ensure!(
+        nrows % rows == 0 && start / n_per_row % rows == 0,
+        "{nrows} rows from row {} on are not groups of {rows}, which {} interleaves",
+        start / n_per_row,
+        info.name
     );
     ensure!(
         !(info.needs_imatrix && imatrix.is_null()),
@@ -269,8 +276,9 @@ unsafe fn quantize_chunk(
             (!imatrix.is_null()).then(|| from_raw_parts(imatrix, n)),
         )
     };
-    for (row, out) in src.chunks_exact(n).zip(dst.chunks_exact_mut(bytes)) {
-        encode(row, weights, out);
+    let groups = src.chunks_exact(n * info.rows);
+    for (group, out) in groups.zip(dst.chunks_exact_mut(info.group_size(n))) {
+        encode(group, weights, out);
     }
     Ok(size)
 }
@@ -293,7 +301,7 @@ pub unsafe extern "C" fn ggml_validate_row_data(
         // SAFETY: as the caller promised.
         let data = unsafe { input(data.cast::<u8>(), nbytes.try_into().unwrap_or(-1)) };
         let valid = info.row_meta > 0
-            || (data.len().is_multiple_of(info.block_bytes) && (info.valid)(data));
+            || (data.len().is_multiple_of(info.group_size(info.width())) && (info.valid)(data));
         if !valid {
             log_error!(
                 "ggml_validate_row_data: {nbytes} bytes are not blocks of {} with finite numbers",
@@ -386,11 +394,21 @@ const fn c_names() -> [[u8; NAME_SIZE]; TYPES.len()] {
 }
 static NAMES: [[u8; NAME_SIZE]; TYPES.len()] = c_names();
 
-/// Bytes of `k` values as whole rows; `None` if they are not whole blocks.
+/// Bytes of `k` values as a row, or as a group of rows where they are interleaved; `None` if they are not whole blocks.
 fn span(info: &TypeInfo, k: i64) -> Option<i64> {
     let k = usize::try_from(k).ok()?;
-    k.is_multiple_of(info.block)
-        .then(|| info.row_size(k).try_into().ok())?
+    k.is_multiple_of(info.rows * info.width())
+        .then(|| info.group_size(k / info.rows).try_into().ok())?
+}
+
+/// For the types that interleave q4_0 in runs: bytes of a run, and rows.
+fn runs(ty: Type) -> (i64, i64) {
+    match ty {
+        Type::Q4_0_4_4 => (4, 4),
+        Type::Q4_0_4_8 => (8, 4),
+        Type::Q4_0_8_8 => (8, 8),
+        _ => (0, 0),
+    }
 }
 
 unsafe extern "C" fn to_float<const I: usize>(x: *const c_void, y: *mut f32, k: i64) {
@@ -490,7 +508,7 @@ const fn entry<const I: usize>() -> Entry {
     }
     let info = &TYPES[I];
     // Numbers that are not packed have no conversions of their own, except the 16-bit floats.
-    let converts = info.quantized || matches!(info.ty, Type::F16 | Type::Bf16);
+    let converts = info.quantized || matches!(info.ty, Type::F16 | Type::Bf16 | Type::Bf16_r16);
     let writes = converts && info.encode.is_some();
     Entry {
         name: NAMES[I].as_ptr().cast(),
@@ -538,6 +556,7 @@ fn traits(ty: i32) -> ggml_type_traits_t {
     let (info, entry) = (&TYPES[index], &ENTRIES[index]);
     traits.type_name = entry.name;
     traits.blck_size = info.block as i64;
+    (traits.blck_size_interleave, traits.ncols) = runs(info.ty);
     traits.type_size = info.block_bytes;
     traits.is_quantized = info.quantized;
     traits.to_float = entry.to_float;

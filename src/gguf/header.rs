@@ -63,9 +63,16 @@ fn data_size(ty: Type, ne: &[i64; MAX_DIMS]) -> Result<usize> {
     }
     let columns = ne[0] as usize;
     ensure!(
-        columns.is_multiple_of(info.block),
+        columns.is_multiple_of(info.width()),
         "{columns} columns are no multiple of the block size {} of type {}",
-        info.block,
+        info.width(),
+        info.name
+    );
+    ensure!(
+        (ne[1] as usize).is_multiple_of(info.rows),
+        "{} rows are not groups of {}, which type {} interleaves",
+        ne[1],
+        info.rows,
         info.name
     );
     let rows = elements as usize / columns;

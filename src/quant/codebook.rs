@@ -51,11 +51,11 @@ vectors!(IQ2_XS, IQ2_XS_SEARCHED, 512 of 8, bits: 2, "iq2_xs.bin", TWO);
 vectors!(IQ2_S, IQ2_S_SEARCHED, 1024 of 8, bits: 2, "iq2_s.bin", TWO);
 vectors!(IQ3_XXS, IQ3_XXS_SEARCHED, 256 of 4, bits: 4, "iq3_xxs.bin", IQ3_XXS_VALUES);
 vectors!(IQ3_S, IQ3_S_SEARCHED, 512 of 4, bits: 4, "iq3_s.bin", IQ3_S_VALUES);
-static IQ1_S: [[i8; 8]; 2048] =
+pub(super) static IQ1_S: [[i8; 8]; 2048] =
     unpack::<8, 2, _>(include_bytes!("codebooks/iq1_s.bin"), &[-1, 0, 1]);
 
 /// What is added to, or taken from, all values of a group of iq1_s and iq1_m.
-const DELTA: f32 = 0.125;
+pub(super) const DELTA: f32 = 0.125;
 
 /// Eight signs from the first seven: the last makes the number of negative ones even.
 #[inline(always)]
@@ -215,7 +215,7 @@ pub struct Iq1_sBlock {
 
 /// Eight values of a vector and a shift.
 #[inline(always)]
-fn put_shifted(vector: &[i8; 8], delta: f32, scale: f32, out: &mut [f32; 8]) {
+pub(super) fn put_shifted(vector: &[i8; 8], delta: f32, scale: f32, out: &mut [f32; 8]) {
     for (o, v) in out.iter_mut().zip(vector) {
         *o = scale * (f32::from(*v) + delta);
     }

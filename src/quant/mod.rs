@@ -34,11 +34,13 @@ use strum::{FromRepr, VariantArray};
 
 pub use ftype::FileType;
 pub use half::{Bhalf, Half};
+pub use interleave::Interleaved;
 
 /// A tensor type: how a row of floats lies in memory. One zero-sized struct per type implements it.
 ///
 /// A row of `n` values (`n` a multiple of `BLOCK`) is `ROW_META` bytes of per-row metadata, then `n / BLOCK` blocks of
-/// `BLOCK_BYTES` bytes.
+/// `BLOCK_BYTES` bytes. Types that interleave rows ([`interleave`]) are described by the sizes of their plain rows; what they
+/// decode, check and encode are groups of [`BlockFormat::ROWS`] rows.
 pub trait BlockFormat {
     const TYPE: Type;
     /// The name that `ggml_type_name` gives.
@@ -58,6 +60,15 @@ pub trait BlockFormat {
     const ACTIVATION: Option<Type> = None;
     /// The type that holds the same numbers with rows interleaved.
     const REPACKED: Option<Type> = None;
+    /// Rows that are interleaved with each other.
+    const ROWS: usize = 1;
+    /// The type that takes the place of one with interleaved rows where rows cannot be interleaved.
+    const PLAIN: Option<Type> = None;
+
+    /// How rows are interleaved, for types with more than one of [`BlockFormat::ROWS`].
+    fn interleaved() -> Option<&'static Interleaved> {
+        None
+    }
 
     /// Decodes one row: `row.len()` is the row size of `out.len()` values.
     fn decode(row: &[u8], out: &mut [f32]);
@@ -115,6 +126,10 @@ pub struct TypeInfo {
     pub needs_imatrix: bool,
     pub activation: Option<Type>,
     pub repacked: Option<Type>,
+    /// [`BlockFormat::ROWS`]: `decode`, `encode`, `encode_fast` and `valid` take groups of so many rows.
+    pub rows: usize,
+    pub plain: Option<Type>,
+    pub interleaved: fn() -> Option<&'static Interleaved>,
     pub decode: DecodeFn,
     /// `None` for types that are only read.
     pub encode: Option<EncodeFn>,
@@ -166,6 +181,9 @@ impl TypeInfo {
             needs_imatrix: F::NEEDS_IMATRIX,
             activation: F::ACTIVATION,
             repacked: F::REPACKED,
+            rows: F::ROWS,
+            plain: F::PLAIN,
+            interleaved: F::interleaved,
             decode: decode_row::<F>,
             encode: None,
             encode_fast: None,
@@ -175,10 +193,20 @@ impl TypeInfo {
     }
 
     /// Bytes of a row of `n` values. Saturates instead of overflowing.
-    pub fn row_size(&self, n: usize) -> usize {
+    pub const fn row_size(&self, n: usize) -> usize {
         (n / self.block)
             .saturating_mul(self.block_bytes)
             .saturating_add(self.row_meta)
+    }
+
+    /// Bytes of a group of rows of `n` values each: what the codecs take. Saturates instead of overflowing.
+    pub const fn group_size(&self, n: usize) -> usize {
+        self.row_size(n).saturating_mul(self.rows)
+    }
+
+    /// Rows hold multiples of so many values: those of a block, or more where rows are interleaved.
+    pub fn width(&self) -> usize {
+        (self.interleaved)().map_or(self.block, Interleaved::width)
     }
 }
 
@@ -243,6 +271,38 @@ pub const TYPES: &[TypeInfo] = &[
     TypeInfo::codec::<trellis::Iq2_kt>(),
     TypeInfo::codec::<trellis::Iq3_kt>(),
     TypeInfo::codec::<trellis::Iq4_kt>(),
+    TypeInfo::codec::<interleave::types::Q4_0_4_4>(),
+    TypeInfo::codec::<interleave::types::Q4_0_4_8>(),
+    TypeInfo::codec::<interleave::types::Q4_0_8_8>(),
+    TypeInfo::codec::<interleave::types::Q4_0_r8>(),
+    TypeInfo::codec::<interleave::types::Q5_0_r4>(),
+    TypeInfo::codec::<interleave::types::Q6_0_r4>(),
+    TypeInfo::codec::<interleave::types::Q8_0_r8>(),
+    TypeInfo::codec::<interleave::types::Iq4_nl_r4>(),
+    TypeInfo::codec::<interleave::types::Q2_k_r4>(),
+    TypeInfo::codec::<interleave::types::Q3_k_r4>(),
+    TypeInfo::codec::<interleave::types::Q4_k_r4>(),
+    TypeInfo::codec::<interleave::types::Q5_k_r4>(),
+    TypeInfo::codec::<interleave::types::Q6_k_r4>(),
+    TypeInfo::codec::<interleave::types::Iq4_xs_r8>(),
+    TypeInfo::codec::<interleave::types::Iq4_ks_r4>(),
+    TypeInfo::codec::<interleave::types::Iq5_ks_r4>(),
+    TypeInfo::codec::<interleave::types::Iq2_k_r4>(),
+    TypeInfo::codec::<interleave::types::Iq3_k_r4>(),
+    TypeInfo::codec::<interleave::types::Iq4_k_r4>(),
+    TypeInfo::codec::<interleave::types::Iq5_k_r4>(),
+    TypeInfo::codec::<interleave::types::Iq2_xxs_r4>(),
+    TypeInfo::codec::<interleave::types::Iq2_xs_r4>(),
+    TypeInfo::codec::<interleave::types::Iq2_s_r4>(),
+    TypeInfo::codec::<interleave::types::Iq3_xxs_r4>(),
+    TypeInfo::codec::<interleave::types::Iq3_s_r4>(),
+    TypeInfo::codec::<interleave::types::Iq2_bn_r4>(),
+    TypeInfo::codec::<interleave::types::Q8_k_r8>(),
+    TypeInfo::codec::<interleave::types::Q8_k_r16>(),
+    TypeInfo::codec::<interleave::types::Q8_kv_r8>(),
+    TypeInfo::codec::<interleave::types::Bf16_r16>(),
+    TypeInfo::decoder::<interleave::types::Iq1_s_r4>(),
+    TypeInfo::decoder::<interleave::types::Iq1_m_r4>(),
 ];
 
 const fn index_by_number() -> [u8; 512] {

@@ -7,7 +7,7 @@ use super::kernels::{
 use super::weights::{CHUNK, Weights};
 use super::{iqk, kquants, legacy};
 use crate::cpu::simd::{Compiled, Level};
-use crate::quant::{Type, TypeInfo};
+use crate::quant::{Interleaved, Type, TypeInfo};
 
 /// Most columns that weights are multiplied with directly, without a panel.
 pub const DIRECT: usize = 4;
@@ -153,6 +153,8 @@ enum Path {
 pub struct Core {
     level: Level,
     path: Path,
+    /// How rows are taken apart that are interleaved; `path` is then that of their plain rows.
+    interleaved: Option<&'static Interleaved>,
     pub k: usize,
     /// Rows per panel.
     pub lanes: usize,
@@ -165,7 +167,9 @@ pub struct Core {
 impl Core {
     /// `None` if there is no way to multiply the type, or rows of it can't have `k` values.
     pub fn new(level: Level, ty: Type, k: usize) -> Option<Core> {
-        let info = ty.info()?;
+        let interleaved = (ty.info()?.interleaved)();
+        let info = interleaved.map_or(ty.info()?, |i| &i.plain);
+        let ty = info.ty;
         let path = if let Some(codes) = CODES.iter().find(|c| c.ty == ty) {
             Path::Codes(codes)
         } else if let Some(floats) = Floats::find(ty) {
@@ -176,14 +180,21 @@ impl Core {
             return None;
         };
         let lanes = level.lanes();
-        k.is_multiple_of(info.block).then_some(Core {
+        let width = interleaved.map_or(info.block, Interleaved::width);
+        k.is_multiple_of(width).then_some(Core {
             level,
             path,
+            interleaved,
             k,
             lanes,
             cols: lanes / 4 * 3,
             row_size: info.row_size(k),
         })
+    }
+
+    /// Rows that are interleaved: pieces of the matrix are multiples of so many.
+    pub fn rows(&self) -> usize {
+        self.interleaved.map_or(1, |i| i.rows)
     }
 
     /// Whether columns of this type can be packed.
@@ -223,10 +234,45 @@ impl Core {
 
     /// Bytes of scratch memory for [`Core::unpack`] and [`Core::gemv`].
     pub fn scratch_bytes(&self) -> usize {
-        match self.path {
+        let decoded = match self.path {
             Path::Decoded(_) => (4 * self.k * self.lanes).next_multiple_of(64),
             _ => 0,
+        };
+        decoded + self.apart_bytes()
+    }
+
+    /// Bytes of a panel's rows taken apart, or of a group's if that has more; in front of the rest of the scratch memory.
+    fn apart_bytes(&self) -> usize {
+        match self.interleaved {
+            // Kernels may read some bytes past a row.
+            Some(i) => (self.lanes.max(i.rows) * self.row_size + 64).next_multiple_of(64),
+            None => 0,
         }
+    }
+
+    /// Takes apart the groups that hold rows `skip..skip + n_rows` from `group` on; `skip` is less than a group. Returns where
+    /// the first of these rows is.
+    ///
+    /// # Safety
+    /// The groups are readable, `apart` has room for [`Core::apart_bytes`].
+    unsafe fn take_apart(
+        &self,
+        interleaved: &Interleaved,
+        group: *const u8,
+        skip: usize,
+        n_rows: usize,
+        apart: *mut u8,
+    ) -> *const u8 {
+        let size = interleaved.rows * self.row_size;
+        for g in 0..(skip + n_rows).div_ceil(interleaved.rows) {
+            // SAFETY: the caller's promise: the groups are not more than a panel has rows for.
+            unsafe {
+                let from = std::slice::from_raw_parts(group.add(g * size), size);
+                let to = std::slice::from_raw_parts_mut(apart.add(g * size), size);
+                interleaved.unpack(from, to);
+            }
+        }
+        apart.wrapping_add(skip * self.row_size)
     }
 
     /// How many of `N / 4` columns a block of `n` columns is wide.
@@ -272,18 +318,28 @@ impl Core {
         }
     }
 
-    /// Unpacks `n_rows` rows (no more than a panel has) to a panel.
+    /// Unpacks `n_rows` rows (no more than a panel has) to a panel; row `first` of the matrix is the first of them.
     ///
     /// # Safety
-    /// The rows are readable, `panel` and `scratch` as large as said.
+    /// The rows (or the groups they are in) are readable, `panel` and `scratch` as large as said; `first` is a multiple of
+    /// the rows of a panel or of a group.
     pub unsafe fn unpack(
         &self,
-        rows: *const u8,
+        mut rows: *const u8,
         stride: usize,
+        first: usize,
         n_rows: usize,
         panel: *mut u8,
-        scratch: *mut u8,
+        mut scratch: *mut u8,
     ) {
+        if let Some(interleaved) = self.interleaved {
+            let skip = first % interleaved.rows;
+            // SAFETY: the caller's promise.
+            unsafe {
+                rows = self.take_apart(interleaved, rows.sub(skip * stride), skip, n_rows, scratch);
+                scratch = scratch.add(self.apart_bytes());
+            }
+        }
         let args = UnpackArgs {
             rows,
             stride,
@@ -347,12 +403,46 @@ impl Core {
         unsafe { kernels[self.width(dst.len()) - 1].run(self.level, args) }
     }
 
-    /// Rows times `dst.len()` columns; writes to each pointer of `dst`.
+    /// Rows times `dst.len()` columns; writes to each pointer of `dst`. Interleaved rows are whole groups.
     ///
     /// # Safety
     /// The rows are readable, `cols` are as many packed columns, `scratch` is as large as said; each pointer of `dst` points to
     /// `n_rows` values.
     pub unsafe fn gemv(
+        &self,
+        rows: *const u8,
+        stride: usize,
+        n_rows: usize,
+        cols: *const u8,
+        dst: &[*mut f32],
+        scratch: *mut u8,
+    ) {
+        let Some(interleaved) = self.interleaved else {
+            // SAFETY: the caller's promise.
+            return unsafe { self.plain_gemv(rows, stride, n_rows, cols, dst, scratch) };
+        };
+        // As many groups at a time as the scratch memory holds.
+        let step = self.lanes.max(interleaved.rows);
+        for r in (0..n_rows).step_by(step) {
+            let n = step.min(n_rows - r);
+            let mut at = [std::ptr::null_mut(); DIRECT];
+            for (at, d) in at.iter_mut().zip(dst) {
+                *at = d.wrapping_add(r);
+            }
+            // SAFETY: the caller's promise.
+            unsafe {
+                let apart = self.take_apart(interleaved, rows.add(r * stride), 0, n, scratch);
+                let scratch = scratch.add(self.apart_bytes());
+                self.plain_gemv(apart, stride, n, cols, &at[..dst.len()], scratch);
+            }
+        }
+    }
+
+    /// [`Core::gemv`] of plain rows.
+    ///
+    /// # Safety
+    /// As there.
+    unsafe fn plain_gemv(
         &self,
         rows: *const u8,
         stride: usize,

@@ -150,6 +150,12 @@ impl Job {
             && core.takes(src.ty())
             && src.ty().info().is_some_and(|i| nb1[0] == i.block_bytes)
             && up.ty().info().is_some_and(|i| nb0[0] == i.block_bytes);
+        // Interleaved rows come in whole groups, one after the other.
+        let fits = fits
+            && (core.rows() == 1
+                || nb0[1] == core.row_size
+                    && ne[0] % core.rows() == 0
+                    && ne0[1] % core.rows() == 0);
         if !fits {
             return None;
         }
@@ -277,14 +283,16 @@ impl Job {
         let fit = PANEL_BYTES / (panels * self.core.panel_bytes()).max(1);
         let wanted = (UNITS_PER_THREAD * self.nth).div_ceil(segments.max(1));
         let share = self.n_rows.div_ceil(wanted).div_ceil(lanes);
-        lanes * fit.min(share).max(1)
+        (lanes * fit.min(share).max(1)).next_multiple_of(self.core.rows())
     }
 
     fn direct_rows(&self, segments: usize) -> usize {
         let fit = (DIRECT_BYTES / self.core.row_size.max(1)).max(4);
         let wanted = (UNITS_PER_THREAD * self.nth).div_ceil(segments.max(1));
         let share = self.n_rows.div_ceil(wanted).max(4);
-        fit.min(share).min(DIRECT_ROWS)
+        fit.min(share)
+            .min(DIRECT_ROWS)
+            .next_multiple_of(self.core.rows())
     }
 
     fn scratch(&self) -> Scratch {
@@ -608,10 +616,12 @@ impl Job {
                 let offset = r / core.lanes * panel_bytes;
                 let n = core.lanes.min(n_rows - r);
                 let rows = weights.add(r * self.stride[0]);
-                core.unpack(rows, self.stride[0], n, at.panels.add(offset), at.scratch);
+                let panel = at.panels.add(offset);
+                core.unpack(rows, self.stride[0], row + r, n, panel, at.scratch);
                 if let Some(g) = &self.gated {
                     let rows = rows.offset(g.gate);
-                    core.unpack(rows, self.stride[0], n, gates.add(offset), at.scratch);
+                    let panel = gates.add(offset);
+                    core.unpack(rows, self.stride[0], row + r, n, panel, at.scratch);
                 }
             }
             for b in first..last {

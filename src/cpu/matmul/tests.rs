@@ -70,8 +70,8 @@ fn n_values(t: Tensor) -> usize {
 fn put(t: Tensor, values: &[f32]) {
     let info = t.ty().info().unwrap();
     let k = t.ne()[0] as usize;
-    let size = info.row_size(k);
-    for (i, row) in values.chunks(k).enumerate() {
+    let size = info.group_size(k);
+    for (i, row) in values.chunks(k * info.rows).enumerate() {
         let mut bytes = vec![0; size];
         (info.encode.expect("encodes"))(row, None, &mut bytes);
         // SAFETY: the context allocated the tensor's rows one after the other.
@@ -83,9 +83,9 @@ fn put(t: Tensor, values: &[f32]) {
 fn get(t: Tensor) -> Vec<f32> {
     let info = t.ty().info().unwrap();
     let k = t.ne()[0] as usize;
-    let size = info.row_size(k);
+    let size = info.group_size(k);
     let mut out = vec![0.0; n_values(t)];
-    for (i, row) in out.chunks_mut(k).enumerate() {
+    for (i, row) in out.chunks_mut(k * info.rows).enumerate() {
         // SAFETY: as in `put`.
         let bytes =
             unsafe { std::slice::from_raw_parts(t.data().cast::<u8>().add(i * size), size) };
@@ -127,7 +127,8 @@ fn types() -> impl Iterator<Item = &'static TypeInfo> {
 
 /// Types without a kernel of their own, whose activations are not rounded.
 fn is_decoded(ty: Type) -> bool {
-    !super::core::has_codes(ty)
+    let interleaved = ty.info().and_then(|i| (i.interleaved)());
+    !super::core::has_codes(interleaved.map_or(ty, |i| i.plain.ty))
 }
 
 #[track_caller]
@@ -145,15 +146,16 @@ fn every_type_at_every_level_and_odd_shapes() {
     for info in types() {
         let long = info.block.max(32);
         for (k, n) in [
-            (long, 1),
+            (long, 1usize),
             (2 * long, 5),
             (3 * long, 37),
             (18 * 32, 16),
             (13 * 8, 19),
         ] {
-            if k % info.block != 0 {
+            if k % info.width() != 0 {
                 continue;
             }
+            let n = n.next_multiple_of(info.rows);
             let (weights, most) = (random.fill(k * n), 40);
             let input = random.fill(k * most);
             for m in [1usize, 2, 3, 4, 5, 8, 12, 13, 40] {
@@ -182,7 +184,7 @@ fn every_type_at_every_level_and_odd_shapes() {
 #[test]
 fn extreme_codes_do_not_saturate() {
     // All codes and activations as large as they get, of equal signs.
-    for info in types().filter(|t| t.quantized) {
+    for info in types().filter(|t| t.quantized && t.rows == 1) {
         let k = 256;
         let ctx = Context::new(1 << 20, false).unwrap();
         let w = ctx.new_tensor(info.ty, &[k, 3]).unwrap();
@@ -209,10 +211,16 @@ fn extreme_codes_do_not_saturate() {
 #[test]
 fn threads_do_not_change_a_bit() {
     let mut random = Random(2);
-    for ty in [Type::Q4_0, Type::Q6_k, Type::F16, Type::Q8_1] {
+    for ty in [
+        Type::Q4_0,
+        Type::Q6_k,
+        Type::F16,
+        Type::Q8_1,
+        Type::Q8_k_r16,
+    ] {
         for m in [1, 3, 150] {
             let ctx = Context::new(8 << 20, false).unwrap();
-            let w = ctx.new_tensor(ty, &[512, 203]).unwrap();
+            let w = ctx.new_tensor(ty, &[512, 208]).unwrap();
             let x = ctx.new_tensor(Type::F32, &[512, m]).unwrap();
             put(w, &random.fill(n_values(w)));
             put(x, &random.fill(n_values(x)));
@@ -325,12 +333,12 @@ fn gates_are_fused() {
         UnaryOp::Relu,
         UnaryOp::Swiglu_oai,
     ];
-    for (ty, op) in [Type::Q4_0, Type::Q5_k, Type::Q8_0, Type::Iq4_xs]
+    for (ty, op) in [Type::Q4_0, Type::Q5_k, Type::Iq4_ks_r4, Type::Iq4_xs]
         .into_iter()
         .zip(ops)
     {
         for m in [1, 2, 30] {
-            let (k, n) = (256, 75);
+            let (k, n) = (256, 76);
             let ctx = Context::new(4 << 20, false).unwrap();
             let up = ctx.new_tensor(ty, &[k, n]).unwrap();
             let gate = ctx.new_tensor(ty, &[k, n]).unwrap();
@@ -378,6 +386,8 @@ fn experts_are_chosen_by_token() {
         (Type::Q8_0, true, 3),
         (Type::Q4_1, false, 50),
         (Type::F32, true, 20),
+        (Type::Q5_k_r4, true, 3),
+        (Type::Iq2_k_r4, false, 50),
     ] {
         let ctx = Context::new(8 << 20, false).unwrap();
         let w = ctx.new_tensor(ty, &[k as i64, n as i64, n_expert]).unwrap();
@@ -463,6 +473,12 @@ fn what_does_not_fit_is_not_supported() {
     );
     assert!(super::work_size(ctx.mul_mat(w, x).unwrap(), 4).is_some());
     assert!(super::work_size(ctx.mul_mat(w, half).unwrap(), 4).is_none());
+    // Interleaved rows that are not whole groups.
+    for (n, fits) in [(16, true), (18, false)] {
+        let w = ctx.new_tensor(Type::Q8_0_r8, &[64, n]).unwrap();
+        let y = ctx.mul_mat(w, x).unwrap();
+        assert_eq!(super::work_size(y, 4).is_some(), fits, "{n} rows");
+    }
     let tanh = ctx.fused_up_gate(w, w, x, UnaryOp::Tanh).unwrap();
     assert!(super::work_size(tanh, 4).is_none());
 }

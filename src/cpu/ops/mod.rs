@@ -119,6 +119,12 @@ pub fn kernel(node: Tensor, nth: usize) -> Option<Kernel> {
     let x = x.and_then(Result::ok);
     let width = x.map_or(0, |x| x.ne[0]);
     let writable = y.writable() && buffered(&y);
+    // Rows that are interleaved are multiplied, copied and read one by one; no other operator can tell them apart.
+    let by_rows = matches!(node.op(), Op::Dup | Op::Cpy | Op::Cont | Op::Get_rows);
+    let interleaved = |t: Tensor| t.ty().info().is_some_and(|i| i.rows > 1);
+    if !by_rows && (interleaved(node) || node.srcs().any(interleaved)) {
+        return None;
+    }
 
     match node.op() {
         Op::Dup | Op::Cpy | Op::Cont => {
@@ -244,6 +250,7 @@ pub fn kernel(node: Tensor, nth: usize) -> Option<Kernel> {
             let x = x?;
             let types = f32_out || (x.info.ty == y.info.ty && y.dense_rows());
             let ok = types && (x.dense_rows() || x.info.block == 1) && width == y.ne[0];
+            let ok = ok && (x.info.rows == 1 || f32_out && x.readable());
             accept(ok && is_index(node.src(1)?), 2, copy::get_rows)
         }
         Op::Set_rows => {

@@ -145,9 +145,19 @@ impl View {
             ..
         } = *self.info;
         let row = self.row(i);
-        // SAFETY: the caller promised that these values are inside the tensor; a row's metadata precedes its blocks.
+        // SAFETY: the caller promised that these values are inside the tensor; a row's metadata precedes its blocks; tensors with
+        // interleaved rows have whole groups of them, one after the other (see `readable`).
         unsafe {
-            if self.dense_rows() {
+            if let Some(interleaved) = (self.info.interleaved)() {
+                let r = i[0] % interleaved.rows;
+                let group = self.row([i[0] - r, i[1], i[2]]);
+                interleaved.decode_row(
+                    std::slice::from_raw_parts(group, self.info.group_size(self.ne[0])),
+                    r,
+                    from,
+                    std::slice::from_raw_parts_mut(buf, n),
+                );
+            } else if self.dense_rows() {
                 match ty {
                     Type::F32 => std::ptr::copy_nonoverlapping(row.cast::<f32>().add(from), buf, n),
                     Type::F16 | Type::Bf16 => self.rows.widen(ty, n, row.add(from * 2), buf),
@@ -267,10 +277,18 @@ impl View {
 
     /// Whether [`View::store`] can write its rows: a block of several values only where they adjoin.
     pub fn writable(&self) -> bool {
-        self.info.encode_fast.is_some() && (self.info.block == 1 || self.dense_rows())
+        self.info.encode_fast.is_some()
+            && self.info.rows == 1
+            && (self.info.block == 1 || self.dense_rows())
     }
-    /// Whether [`View::load`] can read its rows: dense ones, single values, and transposed blocks.
+    /// Whether [`View::load`] can read its rows: dense ones, single values, transposed blocks, whole groups of interleaved rows.
     pub fn readable(&self) -> bool {
+        if self.info.rows > 1 {
+            return self.dense_rows()
+                && self.nb[1] == self.info.row_size(self.ne[0])
+                && self.ne[0].is_multiple_of(self.info.width())
+                && self.ne[1].is_multiple_of(self.info.rows);
+        }
         self.info.block == 1
             || self.dense_rows()
             || (self.nb[1] == self.info.block_bytes && self.splittable() && self.info.block <= 256)

@@ -274,17 +274,17 @@ fn check_finite(info: &TensorInfo, data: &[u8]) -> Result<()> {
     let Some(ty) = info.ty.info() else {
         bail!("tensor '{}' is of a type that is not supported", info.name);
     };
-    let mut values = vec![0.0; info.ne[0] as usize];
-    for (i, row) in data
-        .chunks_exact(ty.row_size(values.len()).max(1))
-        .enumerate()
-    {
-        (ty.decode)(row, &mut values);
-        ensure!(
-            values.iter().all(|v| v.is_finite()),
-            "tensor '{}' has invalid values in row {i}",
-            info.name
-        );
+    let n = info.ne[0] as usize;
+    let mut values = vec![0.0; ty.rows * n];
+    for (i, rows) in data.chunks_exact(ty.group_size(n).max(1)).enumerate() {
+        (ty.decode)(rows, &mut values);
+        if let Some(at) = values.iter().position(|v| !v.is_finite()) {
+            bail!(
+                "tensor '{}' has invalid values in row {}",
+                info.name,
+                i * ty.rows + at / n
+            );
+        }
     }
     Ok(())
 }

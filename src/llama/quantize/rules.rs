@@ -127,35 +127,15 @@ pub fn repacked(ftype: Ftype) -> Ftype {
 
 /// A row-interleaved type's plain type and how many rows it interleaves; `(ty, 1)` for plain types.
 pub fn interleaved(ty: Type) -> (Type, usize) {
-    match ty {
-        Type::Q4_0_4_4 | Type::Q4_0_4_8 => (Type::Q4_0, 4),
-        Type::Q4_0_8_8 => (Type::Q4_0, 8),
-        Type::Q8_k_r8 => (Type::Q8_0, 8),
-        // An inner layout that no file has.
-        Type::Q8_k_r16 => (ty, 1),
-        _ => {
-            let name = format!("{ty:?}");
-            let plain = ["_r4", "_r8", "_r16"].iter().find_map(|suffix| {
-                let plain = name.strip_suffix(suffix)?;
-                let ty = <Type as strum::VariantArray>::VARIANTS
-                    .iter()
-                    .find(|t| format!("{t:?}") == plain)?;
-                Some((*ty, suffix[2..].parse().ok()?))
-            });
-            plain.unwrap_or((ty, 1))
-        }
-    }
+    ty.info()
+        .map_or((ty, 1), |info| (info.plain.unwrap_or(ty), info.rows))
 }
 
 /// Replaces a type whose blocks do not divide rows of `n_per_row` values by one that fits. `None` if none does.
 pub fn fitting(ty: Type, n_per_row: usize) -> Option<Type> {
     use Type as T;
     let (plain, _) = interleaved(ty);
-    let block = match ty {
-        T::Iq1_s_r4 | T::Iq1_m_r4 => 32,
-        T::Q8_k_r8 => 256,
-        _ => plain.info().map_or(1, |i| i.block),
-    };
+    let block = ty.block();
     // Types with blocks of 32 or less fit everything that is quantized at all; the file refuses the rest.
     if block < 64 || n_per_row.is_multiple_of(block) {
         return Some(ty);
