@@ -16,7 +16,7 @@ use crate::llama::params::{
     KvOverrideType, RawType, llama_model_kv_override, llama_model_quantize_params,
 };
 use crate::llama::quantize::rules::Wishes;
-use crate::llama::quantize::{Options, quantize};
+use crate::llama::quantize::{Options, Patterns, quantize};
 use crate::quant::Type;
 use crate::{bail, ensure, log_error};
 
@@ -175,22 +175,36 @@ unsafe fn read_rules(vector: *const c_void) -> Result<Vec<(Regex, Type)>> {
 }
 
 /// # Safety
+/// `vector` is null or a live `std::vector<std::string>`.
+unsafe fn read_patterns(vector: *const c_void) -> Result<Patterns> {
+    // SAFETY: the layout is that of libstdc++.
+    let Some(vector) = (unsafe { vector.cast::<StdVector<StdString>>().as_ref() }) else {
+        return Ok(None);
+    };
+    // SAFETY: as above.
+    let patterns = unsafe { vector.as_slice() }.iter();
+    let read = patterns.map(|pattern| {
+        // SAFETY: strings of a live vector are live.
+        let pattern = unsafe { pattern.to_str()? };
+        Regex::new(pattern).map_err(|e| Error(format!("repack pattern: {e}")))
+    });
+    read.collect::<Result<Vec<_>>>().map(Some)
+}
+
+/// # Safety
 /// The pointers in `params` are null or live containers of the types that `llama.h` documents.
 unsafe fn read_options(params: &llama_model_quantize_params) -> Result<Options> {
     let Some(ftype) = Ftype::from_raw(params.ftype) else {
         bail!("invalid output file type {}", params.ftype);
     };
-    ensure!(
-        !params.only_repack,
-        "repacking files is not supported by this build"
-    );
     let wish = Type::from_raw;
     // SAFETY: the caller's promise.
-    let (imatrix, overrides, custom) = unsafe {
+    let (imatrix, overrides, custom, patterns) = unsafe {
         (
             read_imatrix(params.imatrix)?,
             read_overrides(params.kv_overrides)?,
             read_rules(params.custom_quants)?,
+            read_patterns(params.repack_pattern)?,
         )
     };
     Ok(Options {
@@ -220,6 +234,7 @@ unsafe fn read_options(params: &llama_model_quantize_params) -> Result<Options> 
         ignore_imatrix_rules: params.ignore_imatrix_rules,
         dry_run: params.dry_run,
         partial: params.partial_requant,
+        repack: params.only_repack.then_some(patterns),
     })
 }
 

@@ -4,12 +4,11 @@
 //! memory is one tensor in its new type and a few rows of floats per thread; the input is mapped. Files are written beside
 //! their destination and get their names when they are whole.
 
+mod convert;
 pub mod rules;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use regex::Regex;
 
@@ -24,9 +23,6 @@ use rules::{Chooser, Facts, Wishes, fitting, interleaved};
 
 /// `GGML_QNT_VERSION`: the version of the formats, noted in files with quantized tensors.
 const QUANTIZATION_VERSION: u32 = 2;
-
-/// Values per piece of work: a few rows, so that threads share a tensor evenly and their floats stay in cache.
-const CHUNK: usize = 32 * 512;
 
 /// How to quantize a file.
 pub struct Options {
@@ -54,6 +50,19 @@ pub struct Options {
     pub dry_run: bool,
     /// Leave output files alone that are there already.
     pub partial: bool,
+    /// Only interleave the rows of tensors whose type has such a form, and whose name one of the patterns matches.
+    pub repack: Option<Patterns>,
+}
+
+/// Patterns of tensor names; no list matches all.
+pub type Patterns = Option<Vec<Regex>>;
+
+/// What becomes of a tensor.
+#[derive(Clone, Copy, PartialEq)]
+enum Work {
+    Copy,
+    Convert(Type),
+    Repack(Type),
 }
 
 /// A tensor and what becomes of it.
@@ -61,8 +70,16 @@ struct Job<'a> {
     part: usize,
     index: usize,
     info: &'a TensorInfo,
-    /// `None`: copied as it is.
-    ty: Option<Type>,
+    work: Work,
+}
+
+impl Job<'_> {
+    fn ty(&self) -> Type {
+        match self.work {
+            Work::Copy => self.info.ty,
+            Work::Convert(ty) | Work::Repack(ty) => ty,
+        }
+    }
 }
 
 /// Quantizes the file (or the first of several parts) `input` to `output`.
@@ -81,7 +98,7 @@ pub fn quantize(input: &Path, output: &Path, options: &Options) -> Result<()> {
         .add_overrides(options.overrides.iter().cloned());
     let facts = facts(&file, options)?;
     let mut ftype = options.ftype;
-    if options.only_copy {
+    if options.only_copy || options.repack.is_some() {
         let number = file
             .first()
             .metadata()
@@ -89,9 +106,25 @@ pub fn quantize(input: &Path, output: &Path, options: &Options) -> Result<()> {
             .unwrap_or(0);
         ftype = Ftype::from_raw(number).unwrap_or(Ftype::AllF32);
     }
-    check_imatrix(options)?;
-
-    let (jobs, n_fallback) = decide(&file, ftype, &facts, options)?;
+    let (jobs, n_fallback) = match &options.repack {
+        Some(patterns) => (decide_repacking(&file, patterns), 0),
+        None => {
+            check_imatrix(options)?;
+            decide(&file, ftype, &facts, options)?
+        }
+    };
+    if options.repack.is_some() {
+        if jobs.iter().all(|job| job.work == Work::Copy) {
+            log_info!("llama_model_quantize: no tensor can be repacked, nothing to do");
+            return Ok(());
+        }
+        let from = ftype.description();
+        ftype = rules::repacked(ftype);
+        log_info!(
+            "===================== Model ftype: {from}: Repacked ftype: {}",
+            ftype.description()
+        );
+    }
     let n_parts = if options.keep_split {
         file.parts.len()
     } else {
@@ -121,12 +154,7 @@ pub fn quantize(input: &Path, output: &Path, options: &Options) -> Result<()> {
                 .iter()
                 .map(|job| {
                     let info = job.info;
-                    TensorInfo::new(
-                        info.name.clone(),
-                        job.ty.unwrap_or(info.ty),
-                        info.n_dims,
-                        info.ne,
-                    )
+                    TensorInfo::new(info.name.clone(), job.ty(), info.n_dims, info.ne)
                 })
                 .collect();
             writer = Some(gguf::Writer::create(&path, &metadata, infos?)?);
@@ -159,7 +187,7 @@ pub fn quantize(input: &Path, output: &Path, options: &Options) -> Result<()> {
     if n_fallback > 0 {
         log_warn!(
             "llama_model_quantize: WARNING: {n_fallback} of {} tensor(s) required fallback quantization",
-            jobs.iter().filter(|job| job.ty.is_some()).count()
+            jobs.iter().filter(|job| job.work != Work::Copy).count()
         );
     }
     Ok(())
@@ -285,19 +313,42 @@ fn decide<'a>(
                 part,
                 index,
                 info,
-                ty: None,
+                work: Work::Copy,
             };
             if is_quantized(info, options) {
                 let ty = decide_one(info, default, &mut chooser, &mut n_fallback, options)?;
                 if ty != info.ty {
                     check_encodable(ty, info, ftype, options)?;
-                    job.ty = Some(ty);
+                    job.work = Work::Convert(ty);
                 }
             }
             jobs.push(job);
         }
     }
     Ok((jobs, n_fallback))
+}
+
+/// Decides which tensors get their rows interleaved.
+fn decide_repacking<'a>(file: &'a SplitFile, patterns: &Patterns) -> Vec<Job<'a>> {
+    let work = |info: &TensorInfo| {
+        let matches = |all: &Vec<Regex>| all.iter().any(|p| p.is_match(&info.name));
+        match convert::repacked_type(info) {
+            Some(ty) if patterns.as_ref().is_none_or(matches) => Work::Repack(ty),
+            _ => Work::Copy,
+        }
+    };
+    let parts = file.parts.iter().enumerate();
+    parts
+        .flat_map(|(part, of_part)| {
+            let tensors = of_part.tensors().iter().enumerate();
+            tensors.map(move |(index, info)| Job {
+                part,
+                index,
+                info,
+                work: work(info),
+            })
+        })
+        .collect()
 }
 
 fn decide_one(
@@ -502,13 +553,24 @@ fn run(
         ),
     );
     let data = file.parts[job.part].tensor_data(job.index);
-    let Some(ty) = job.ty else {
+    let (ty, rows) = (job.ty(), (info.ne[1] * info.ne[2] * info.ne[3]) as usize);
+    let new_size = ty.row_size(info.ne[0] as usize) * rows;
+    if let Work::Copy = job.work {
         log_info!("size = {:8.3} MB", mib(info.size));
         if let Some(writer) = writer {
             writer.write(data)?;
         }
         return Ok(info.size);
-    };
+    }
+    if let Work::Repack(ty) = job.work {
+        log_info!("size = {:8.3} MB, type = {}", mib(new_size), ty.name());
+        if let Some(writer) = writer {
+            let mut out = vec![0; new_size];
+            convert::repack(info, data, ty, &mut out, n_threads)?;
+            writer.write(&out)?;
+        }
+        return Ok(new_size);
+    }
     let weights = find_weights(info, options)?;
     if options.imatrix.is_some() && weights.is_none() {
         log_info!(
@@ -517,11 +579,9 @@ fn run(
         );
     }
     log_piece(Level::Info, &format!("converting to {} .. ", ty.name()));
-    let n_rows = (info.ne[1] * info.ne[2] * info.ne[3]) as usize;
-    let new_size = ty.row_size(info.ne[0] as usize) * n_rows;
     if let Some(writer) = writer {
         let mut out = vec![0; new_size];
-        convert(info, data, weights, ty, &mut out, n_threads)?;
+        convert::convert(info, data, weights, ty, &mut out, n_threads)?;
         writer.write(&out)?;
     }
     log_info!(
@@ -530,83 +590,6 @@ fn run(
         mib(new_size)
     );
     Ok(new_size)
-}
-
-/// Converts the rows of a tensor to another type, a few at a time on each thread.
-fn convert(
-    info: &TensorInfo,
-    data: &[u8],
-    weights: Option<&[f32]>,
-    ty: Type,
-    out: &mut [u8],
-    n_threads: usize,
-) -> Result<()> {
-    let (Some(from), Some(to)) = (info.ty.info(), ty.info()) else {
-        bail!(
-            "tensor '{}': no conversion from {:?} to {ty:?}",
-            info.name,
-            info.ty
-        );
-    };
-    let Some(encode) = to.encode else {
-        bail!(
-            "tensor '{}': this build cannot write type {ty:?}",
-            info.name
-        );
-    };
-    let n_per_row = info.ne[0] as usize;
-    let rows_per_expert = info.ne[1] as usize;
-    let (in_row, out_row) = (from.row_size(n_per_row), to.row_size(n_per_row));
-    let rows_at_once = CHUNK.div_ceil(n_per_row);
-    let pieces: Vec<Mutex<Option<&mut [u8]>>> = out
-        .chunks_mut(rows_at_once * out_row)
-        .map(|piece| Mutex::new(Some(piece)))
-        .collect();
-    let next = AtomicUsize::new(0);
-    let work = || -> Result<()> {
-        let mut values = vec![0f32; n_per_row];
-        loop {
-            let i = next.fetch_add(1, Ordering::Relaxed);
-            let Some(piece) = pieces.get(i) else {
-                return Ok(());
-            };
-            let Some(piece) = piece.lock().unwrap_or_else(PoisonError::into_inner).take() else {
-                continue;
-            };
-            for (k, out) in piece.chunks_exact_mut(out_row).enumerate() {
-                let row = i * rows_at_once + k;
-                (from.decode)(&data[row * in_row..][..in_row], &mut values);
-                if let Some(at) = values.iter().position(|v| !v.is_finite()) {
-                    bail!(
-                        "tensor '{}': the value {} at column {at} of row {row} is not finite",
-                        info.name,
-                        values[at]
-                    );
-                }
-                let weights = weights.map(|w| &w[row / rows_per_expert * n_per_row..][..n_per_row]);
-                encode(&values, weights, out);
-                ensure!(
-                    (to.valid)(out),
-                    "tensor '{}': row {row} does not fit type {}",
-                    info.name,
-                    to.name
-                );
-            }
-        }
-    };
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = (1..n_threads.min(pieces.len()))
-            .map(|_| scope.spawn(work))
-            .collect();
-        let mut result = work();
-        for worker in workers {
-            let other = worker
-                .join()
-                .unwrap_or_else(|_| Err(Error("a worker failed".into())));
-            result = result.and(other);
-        }
-        result
-    })
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ fn options(ftype: Ftype) -> Options {
         ignore_imatrix_rules: false,
         dry_run: false,
         partial: false,
+        repack: None,
     }
 }
 
@@ -27,7 +28,7 @@ fn name(text: &str) -> Name {
 }
 
 const N: usize = 256;
-const ROWS: usize = 70;
+const ROWS: usize = 72;
 
 fn tensor_names() -> Vec<String> {
     let mut names = vec![
@@ -218,4 +219,58 @@ fn a_dry_run_writes_nothing() {
     };
     quantize(&input, &dir.path().join("out.gguf"), &options).unwrap();
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn repacking_interleaves_the_rows_of_matching_tensors() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    write_model(&path("in"), None);
+    quantize(&path("in"), &path("plain"), &options(Ftype::MostlyQ4_k_s)).unwrap();
+    let pattern = Regex::new(r"blk\..*attn").unwrap();
+    let repack = Options {
+        repack: Some(Some(vec![pattern])),
+        ..options(Ftype::AllF32)
+    };
+    quantize(&path("plain"), &path("packed"), &repack).unwrap();
+
+    let (plain, packed) = (
+        File::open(path("plain")).unwrap(),
+        File::open(path("packed")).unwrap(),
+    );
+    let ftype = packed.metadata().get_u32("general.file_type").unwrap();
+    assert_eq!(ftype, Some(Ftype::MostlyQ4_k_r4 as u32));
+    let mut n_packed = 0;
+    for (i, info) in plain.tensors().iter().enumerate() {
+        let to = &packed.tensors()[i];
+        if !info.name.contains("attn") || !info.ty.is_quantized() {
+            assert!(to.ty == info.ty && packed.tensor_data(i) == plain.tensor_data(i));
+            continue;
+        }
+        n_packed += 1;
+        let (a, b) = (info.ty.info().unwrap(), to.ty.info().unwrap());
+        assert_eq!(b.plain, Some(a.ty));
+        let (mut x, mut y) = (vec![0.0; N * ROWS], vec![1.0; N * ROWS]);
+        for (row, x) in plain
+            .tensor_data(i)
+            .chunks(a.row_size(N))
+            .zip(x.chunks_mut(N))
+        {
+            (a.decode)(row, x);
+        }
+        let groups = packed.tensor_data(i).chunks(b.group_size(N));
+        for (group, y) in groups.zip(y.chunks_mut(b.rows * N)) {
+            (b.decode)(group, y);
+        }
+        assert!(x == y, "{}", &*info.name);
+    }
+    assert_eq!(n_packed, 32);
+
+    // Once more there is nothing to do.
+    let again = Options {
+        repack: Some(Some(vec![Regex::new("attn").unwrap()])),
+        ..options(Ftype::AllF32)
+    };
+    quantize(&path("packed"), &path("again"), &again).unwrap();
+    assert!(!path("again").exists());
 }

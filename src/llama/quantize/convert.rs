@@ -1,0 +1,168 @@
+//! What is done to the data of one tensor: conversion to another type, interleaving of rows. A few rows at a time on each thread.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use crate::error::{Error, Result};
+use crate::gguf::TensorInfo;
+use crate::quant::{Interleaved, Type, TypeInfo};
+use crate::{bail, ensure};
+
+/// Values per piece of work: a few rows, so that threads share a tensor evenly and their floats stay in cache.
+const CHUNK: usize = 32 * 512;
+
+/// Calls `work(first row, rows)` for pieces of the rows in `out`, which are `row` bytes long and come in groups of `group`.
+/// Each thread has a `state` of its own.
+fn in_pieces<S>(
+    out: &mut [u8],
+    (row, n_per_row, group): (usize, usize, usize),
+    n_threads: usize,
+    state: impl Fn() -> S + Sync,
+    work: impl Fn(&mut S, usize, &mut [u8]) -> Result<()> + Sync,
+) -> Result<()> {
+    let rows_at_once = CHUNK.div_ceil(n_per_row).next_multiple_of(group);
+    let pieces: Vec<Mutex<Option<&mut [u8]>>> = out
+        .chunks_mut(rows_at_once * row)
+        .map(|piece| Mutex::new(Some(piece)))
+        .collect();
+    let next = AtomicUsize::new(0);
+    let run = || -> Result<()> {
+        let mut state = state();
+        loop {
+            let i = next.fetch_add(1, Ordering::Relaxed);
+            let Some(piece) = pieces.get(i) else {
+                return Ok(());
+            };
+            if let Some(piece) = piece.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                work(&mut state, i * rows_at_once, piece)?;
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (1..n_threads.min(pieces.len()))
+            .map(|_| scope.spawn(run))
+            .collect();
+        let mut result = run();
+        for worker in workers {
+            let other = worker
+                .join()
+                .unwrap_or_else(|_| Err(Error("a worker failed".into())));
+            result = result.and(other);
+        }
+        result
+    })
+}
+
+/// Converts the rows of a tensor to another type. `weights` has a row per matrix (expert).
+pub fn convert(
+    info: &TensorInfo,
+    data: &[u8],
+    weights: Option<&[f32]>,
+    ty: Type,
+    out: &mut [u8],
+    n_threads: usize,
+) -> Result<()> {
+    let (Some(from), Some(to)) = (info.ty.info(), ty.info()) else {
+        bail!(
+            "tensor '{}': no conversion from {:?} to {ty:?}",
+            info.name,
+            info.ty
+        );
+    };
+    let Some(encode) = to.encode else {
+        bail!(
+            "tensor '{}': this build cannot write type {ty:?}",
+            info.name
+        );
+    };
+    let n = info.ne[0] as usize;
+    let rows_per_expert = info.ne[1] as usize;
+    // Rows are interleaved by powers of two, so this is a multiple of both.
+    let group = from.rows.max(to.rows);
+    ensure!(
+        rows_per_expert.is_multiple_of(group),
+        "tensor '{}': {rows_per_expert} rows are not groups of {group}",
+        info.name
+    );
+    let in_row = from.row_size(n);
+    let shape = (to.row_size(n), n, group);
+    let values = || vec![0f32; group * n];
+    in_pieces(out, shape, n_threads, values, |values, first, piece| {
+        for (k, out) in piece.chunks_exact_mut(group * shape.0).enumerate() {
+            let row = first + k * group;
+            let encoded = data[row * in_row..][..group * in_row].chunks_exact(from.rows * in_row);
+            for (encoded, values) in encoded.zip(values.chunks_exact_mut(from.rows * n)) {
+                (from.decode)(encoded, values);
+            }
+            if let Some(at) = values.iter().position(|v| !v.is_finite()) {
+                bail!(
+                    "tensor '{}': the value {} at column {} of row {} is not finite",
+                    info.name,
+                    values[at],
+                    at % n,
+                    row + at / n
+                );
+            }
+            let weights = weights.map(|w| &w[row / rows_per_expert * n..][..n]);
+            let rows = values.chunks_exact(to.rows * n);
+            for (values, out) in rows.zip(out.chunks_exact_mut(to.rows * shape.0)) {
+                encode(values, weights, out);
+                ensure!(
+                    (to.valid)(out),
+                    "tensor '{}': row {row} does not fit type {}",
+                    info.name,
+                    to.name
+                );
+            }
+        }
+        Ok(())
+    })
+}
+
+/// How the rows of a type are interleaved, if that only moves them: the interleaved type's rows may lack the end of the metadata.
+fn repacking(from: &TypeInfo) -> Option<&'static Interleaved> {
+    let to = (from.repacked?.info()?.interleaved)()?;
+    let same = from.block == to.plain.block && from.block_bytes == to.plain.block_bytes;
+    (same && from.row_meta >= to.plain.row_meta).then_some(to)
+}
+
+/// The type of a tensor with its rows interleaved, if they can be: not those of token embeddings, which are read one by one.
+pub fn repacked_type(info: &TensorInfo) -> Option<Type> {
+    let to = repacking(info.ty.info()?)?;
+    let groups = (info.ne[1] as usize).is_multiple_of(to.rows);
+    (groups && &*info.name != "token_embd.weight").then_some(to.ty)
+}
+
+/// Interleaves the rows of a tensor, as [`repacked_type`] says.
+pub fn repack(
+    info: &TensorInfo,
+    data: &[u8],
+    ty: Type,
+    out: &mut [u8],
+    n_threads: usize,
+) -> Result<()> {
+    let from = info.ty.info();
+    let (Some(from), Some(to)) = (from, from.and_then(repacking)) else {
+        bail!(
+            "tensor '{}': {:?} is not repacked to {ty:?}",
+            info.name,
+            info.ty
+        );
+    };
+    let n = info.ne[0] as usize;
+    let (in_row, out_row) = (from.row_size(n), to.plain.row_size(n));
+    let meta = to.plain.row_meta;
+    let group = || vec![0; to.rows * out_row];
+    let shape = (out_row, n, to.rows);
+    in_pieces(out, shape, n_threads, group, |group, first, piece| {
+        for (k, out) in piece.chunks_exact_mut(to.rows * out_row).enumerate() {
+            let rows = data[(first + k * to.rows) * in_row..].chunks_exact(in_row);
+            for (row, plain) in rows.zip(group.chunks_exact_mut(out_row)) {
+                plain[..meta].copy_from_slice(&row[..meta]);
+                plain[meta..].copy_from_slice(&row[from.row_meta..]);
+            }
+            to.pack(group, out);
+        }
+        Ok(())
+    })
+}
