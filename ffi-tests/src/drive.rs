@@ -1,5 +1,6 @@
 //! `../shared/tools/drive.py` drives either library through the unmodified PyPI binding and prints one JSON object.
 
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
@@ -21,15 +22,26 @@ pub fn drive(who: Who, model: &str, args: &[&str]) -> Value {
 
 /// As [`drive`], with `IKRS_CPU` set to a SIMD level.
 pub fn drive_at(who: Who, model: &str, args: &[&str], level: Option<&str>) -> Value {
-    let mut command = binding(who);
-    command
-        .arg(paths::shared().join("tools/drive.py"))
-        .arg(models::model(model))
-        .args(args);
+    let mut command = drive_file(who, &models::model(model), args);
     if let Some(level) = level {
         command.env("IKRS_CPU", level);
     }
-    let text = stdout(&mut command);
+    printed(&mut command)
+}
+
+/// `drive.py` with the model file at a path.
+pub fn drive_file(who: Who, model: &Path, args: &[&str]) -> Command {
+    let mut command = binding(who);
+    command
+        .arg(paths::shared().join("tools/drive.py"))
+        .arg(model)
+        .args(args);
+    command
+}
+
+/// The JSON object that `drive.py` prints.
+pub fn printed(command: &mut Command) -> Value {
+    let text = stdout(command);
     let json = text.lines().last().unwrap_or_default();
     serde_json::from_str(json).unwrap_or_else(|e| panic!("{command:?} printed {text:?}: {e}"))
 }

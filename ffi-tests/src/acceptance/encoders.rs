@@ -208,7 +208,9 @@ fn measure(
 fn is_measured(ty: &TypeInfo) -> bool {
     let ternary = matches!(ty.ty, Type::Iq1_bn | Type::Iq2_bn | Type::I2_s);
     let partner = ty.name.starts_with("q8_") && ty.ty != Type::Q8_0 && ty.ty != Type::Q8_kv;
-    ty.quantized && ty.block > 1 && ty.encode.is_some() && !ternary && !partner
+    // Types with interleaved rows are encoded by their plain partners.
+    let plain = ty.rows == 1;
+    ty.quantized && ty.block > 1 && ty.encode.is_some() && plain && !ternary && !partner
 }
 
 /// Each type's encoder beside the reference's on every `step`-th row of the model's matrices, one thread each, in turns. `names`,

@@ -4,6 +4,7 @@
 mod binding;
 mod encoders;
 mod examples;
+mod files;
 mod numbers;
 mod speed;
 
@@ -12,6 +13,7 @@ use std::fmt;
 pub use binding::{ik_llama, vocabularies};
 pub use encoders::encoders;
 pub use examples::{EXAMPLES, valgrind};
+pub use files::{FileTypes, LAYOUTS, Layout, repacked};
 pub use numbers::{Setting, f32_logits, perplexity, same_for_all_threads};
 pub use speed::speed;
 
@@ -99,4 +101,12 @@ pub fn all(mut report: impl FnMut(Row)) {
         speed(model, 5).into_iter().for_each(&mut report);
     }
     encoders(ENCODER_STEP, &[], &mut report);
+    let files = FileTypes::new();
+    for layout in &LAYOUTS {
+        report(files.mixes(layout, &files.names()));
+    }
+    files.table(Some(24), &[], &mut report);
+    for model in ["pad-q4_k", "pad-q8_0"] {
+        report(repacked(model));
+    }
 }

@@ -166,6 +166,6 @@ fn at(level: Option<&str>) -> String {
     level.map_or(String::new(), |level| format!(", {level}"))
 }
 
-fn utf8(path: &Path) -> &str {
+pub fn utf8(path: &Path) -> &str {
     path.to_str().expect("paths are UTF-8")
 }

@@ -1,9 +1,10 @@
 //! `make acceptance` and `make bench`: tables of figures against targets. Fails if one is missed. `measure encoders` takes the
-//! part about encoders: `all` stands for all rows instead of a sample, names choose types.
+//! part about encoders: `all` stands for all rows instead of a sample, names choose types. `measure files` takes the part about
+//! files of each type, with perplexities over `CHUNKS` chunks (24; 0 for none).
 
 use std::process::ExitCode;
 
-use ffi_tests::acceptance::{self, ENCODER_STEP, Row, SPEED_MODELS};
+use ffi_tests::acceptance::{self, ENCODER_STEP, FileTypes, Row, SPEED_MODELS};
 
 fn main() -> ExitCode {
     let mut rows: Vec<Row> = Vec::new();
@@ -28,8 +29,19 @@ fn main() -> ExitCode {
             let step = if all { 1 } else { ENCODER_STEP };
             acceptance::encoders(step, &names, &mut report);
         }
+        Some("files") => {
+            let mut names: Vec<String> = std::env::args().skip(2).collect();
+            let chunks = names.first().and_then(|n| n.parse::<usize>().ok());
+            if chunks.is_some() {
+                names.remove(0);
+            }
+            let chunks = chunks.or(Some(24)).filter(|&n| n > 0);
+            FileTypes::new().table(chunks, &names, &mut report);
+        }
         _ => {
-            eprintln!("usage: measure acceptance | bench | encoders [all] [TYPE...]");
+            eprintln!(
+                "usage: measure acceptance | bench | encoders [all] [TYPE...] | files [CHUNKS] [FILETYPE...]"
+            );
             return ExitCode::from(2);
         }
     }
