@@ -37,7 +37,7 @@ const IQ3_S_VALUES: [i8; 8] = [1, 3, 5, 7, 9, 11, 13, 15];
 /// Defines a codebook, and the same coordinate by coordinate, as it is searched.
 macro_rules! vectors {
     ($name:ident, $searched:ident, $n:literal of $width:literal, bits: $bits:literal, $file:literal, $values:expr) => {
-        static $name: [[i8; $width]; $n] =
+        pub static $name: [[i8; $width]; $n] =
             unpack::<$width, $bits, $n>(include_bytes!(concat!("codebooks/", $file)), &$values);
         static $searched: Searched<$width, $n> = Searched::new(&unpack::<$width, $bits, $n>(
             include_bytes!(concat!("codebooks/", $file)),
@@ -51,7 +51,7 @@ vectors!(IQ2_XS, IQ2_XS_SEARCHED, 512 of 8, bits: 2, "iq2_xs.bin", TWO);
 vectors!(IQ2_S, IQ2_S_SEARCHED, 1024 of 8, bits: 2, "iq2_s.bin", TWO);
 vectors!(IQ3_XXS, IQ3_XXS_SEARCHED, 256 of 4, bits: 4, "iq3_xxs.bin", IQ3_XXS_VALUES);
 vectors!(IQ3_S, IQ3_S_SEARCHED, 512 of 4, bits: 4, "iq3_s.bin", IQ3_S_VALUES);
-pub(super) static IQ1_S: [[i8; 8]; 2048] =
+pub static IQ1_S: [[i8; 8]; 2048] =
     unpack::<8, 2, _>(include_bytes!("codebooks/iq1_s.bin"), &[-1, 0, 1]);
 
 /// What is added to, or taken from, all values of a group of iq1_s and iq1_m.

@@ -189,7 +189,7 @@ impl Encode for Iq4_kss {
 }
 
 /// The codes in [`Iq3`] of the 32 pairs of iq2_kl.
-const PAIRS: [[u8; 2]; 32] = [
+pub const PAIRS: [[u8; 2]; 32] = [
     [0, 2],
     [0, 5],
     [1, 0],

@@ -5,7 +5,7 @@ use super::kernels::{
     self, Gemm, GemmArgs, Gemv, GemvArgs, NATURAL, Quantize, QuantizeArgs, Unpack, UnpackArgs,
 };
 use super::weights::{CHUNK, Weights};
-use super::{iqk, kquants, legacy};
+use super::{codebooks, iqk, kquants, legacy, trellis};
 use crate::cpu::simd::{Compiled, Level};
 use crate::quant::{Interleaved, Type, TypeInfo};
 
@@ -61,11 +61,25 @@ static CODES: &[Codes] = &[
     Codes::of::<iqk::Iq3K>(),
     Codes::of::<iqk::Iq4K>(),
     Codes::of::<iqk::Iq5K>(),
+    Codes::of::<iqk::Iq6K>(),
     Codes::of::<iqk::Iq2Ks>(),
     Codes::of::<iqk::Iq3Ks>(),
     Codes::of::<iqk::Iq4Ks>(),
     Codes::of::<iqk::Iq5Ks>(),
+    Codes::of::<iqk::Iq4Kss>(),
+    Codes::of::<iqk::Iq2Kl>(),
     Codes::of::<iqk::Mxfp4>(),
+    Codes::of::<codebooks::Iq2Xxs>(),
+    Codes::of::<codebooks::Iq2Xs>(),
+    Codes::of::<codebooks::Iq2S>(),
+    Codes::of::<codebooks::Iq3Xxs>(),
+    Codes::of::<codebooks::Iq3S>(),
+    Codes::of::<codebooks::Iq1S>(),
+    Codes::of::<codebooks::Iq1M>(),
+    Codes::of::<trellis::Iq1Kt>(),
+    Codes::of::<trellis::Iq2Kt>(),
+    Codes::of::<trellis::Iq3Kt>(),
+    Codes::of::<trellis::Iq4Kt>(),
 ];
 
 /// Whether a type is decoded to codes, so that activations are quantized.

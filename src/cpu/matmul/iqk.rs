@@ -1,39 +1,44 @@
-//! The types on uneven grids that each group can shift: iq2_k to iq5_k, iq2_ks to iq5_ks; and mxfp4. Layouts: `quant::iqk`,
-//! `quant::nonlinear`. A shifted group is a group with a min: scale · (value + shift) = scale · value + scale · shift.
+//! The types on uneven grids that each group can shift: iq2_k to iq6_k, iq2_ks to iq5_ks, iq4_kss; and iq2_kl and mxfp4.
+//! Layouts: `quant::iqk`, `quant::iqkss`, `quant::nonlinear`. A shifted group is a group with a min: scale · (value + shift) = scale · value + scale · shift.
 
 // Indices go over several arrays; iterators would be closures, which lose the vector instructions.
 #![allow(clippy::needless_range_loop)]
 
 use super::kquants::bits_of;
 use super::legacy::nibbles;
-use super::weights::{Pattern, Scales, Weights, repeat8, repeat16, sixteen_lanes};
+use super::weights::{Pattern, Patterns, Scales, Weights, repeat8, repeat16, sixteen_lanes};
 use crate::cpu::simd::Simd;
 use crate::quant::Type;
-use crate::quant::grid::{Iq2, Iq3, Iq4, Iq5};
+use crate::quant::grid::{Iq2, Iq3, Iq4, Iq5, Iq6};
+use crate::quant::iqkss::PAIRS;
 
-/// The first 16 values of a grid (or as many as it has) from `first` on, as a table to look up.
-const fn table<const N: usize>(values: &[i8; N], first: usize) -> Pattern<i8, 64> {
+/// The values of a grid of up to 16, as a table to look up.
+const fn table<const N: usize>(values: &[i8; N]) -> Pattern<i8, 64> {
     let mut out = [0; 16];
     let mut i = 0;
-    while i < 16 && first + i < N {
-        out[i] = values[first + i];
+    while i < N {
+        out[i] = values[i];
         i += 1;
     }
     repeat16(out)
 }
 
-static GRID2: Pattern<i8, 64> = table(&Iq2::VALUES, 0);
-static GRID3: Pattern<i8, 64> = table(&Iq3::VALUES, 0);
-static GRID4: Pattern<i8, 64> = table(&Iq4::VALUES, 0);
-static GRID5: [Pattern<i8, 64>; 2] = [table(&Iq5::VALUES, 0), table(&Iq5::VALUES, 16)];
+static GRID2: Pattern<i8, 64> = table(&Iq2::VALUES);
+static GRID3: Pattern<i8, 64> = table(&Iq3::VALUES);
+static GRID4: Pattern<i8, 64> = table(&Iq4::VALUES);
+static GRID5: [i8; 32] = Iq5::VALUES;
+static GRID6: [i8; 64] = Iq6::WHOLE;
 
 static BY1: Pattern<i32, 16> = repeat8([0, 1, 2, 3, 4, 5, 6, 7]);
 static BY2: Pattern<i32, 16> = repeat8([0, 2, 4, 6, 8, 10, 12, 14]);
-static BY4: Pattern<i32, 16> = repeat8([0, 4, 8, 12, 16, 20, 24, 28]);
+pub static BY4: Pattern<i32, 16> = repeat8([0, 4, 8, 12, 16, 20, 24, 28]);
+
+/// Bytes of the word: first the low halves, then the high halves.
+pub static BY_BYTE: Pattern<i32, 16> = repeat8([0, 8, 16, 24, 4, 12, 20, 28]);
 
 /// Fields of `MASK` bits, eight of each word, in 16 lanes: field `i` is `word >> counts[i]`.
 #[inline(always)]
-fn fields<S: Simd, const MASK: i32>(
+pub fn fields<S: Simd, const MASK: i32>(
     s: S,
     words: [u32; 2],
     counts: &'static Pattern<i32, 16>,
@@ -45,6 +50,49 @@ fn fields<S: Simd, const MASK: i32>(
         x[v] = s.and(s.shrv_i32(x[v], counts.get(s)), s.splat_i32(MASK));
     }
     x
+}
+
+/// Eight fields of `MASK` bits of the word at `p`: field `i` is `word >> counts[i]`.
+///
+/// # Safety
+/// `p` points to four readable bytes.
+#[inline(always)]
+pub unsafe fn words8<H: Simd, const MASK: i32>(
+    h: H,
+    p: *const u8,
+    counts: &'static Pattern<i32, 16>,
+) -> H::I {
+    // SAFETY: the caller's promise.
+    let word = unsafe { p.cast::<i32>().read_unaligned() };
+    h.and(h.shrv_i32(h.splat_i32(word), counts.get(h)), h.splat_i32(MASK))
+}
+
+/// The values of eight codes (in 32-bit lanes) on the grid of iq4_nl.
+#[inline(always)]
+pub fn eight_values<H: Simd>(h: H, codes: H::I) -> H::I {
+    // Looked up with 128 added, so that they are extended with zeros.
+    static RAISED: Pattern<i8, 64> = {
+        let mut values = Iq4::VALUES;
+        let mut i = 0;
+        while i < 16 {
+            values[i] = values[i].wrapping_add(-128);
+            i += 1;
+        }
+        repeat16(values)
+    };
+    let none = h.splat_i32(0x8080_8000u32 as i32);
+    let raised = h.lookup16(RAISED.get(h), h.or(codes, none));
+    h.sub_i32(raised, h.splat_i32(128))
+}
+
+/// The scale in front of a row.
+///
+/// # Safety
+/// `row` points to four readable bytes.
+#[inline(always)]
+pub unsafe fn row_f32(row: *const u8) -> f32 {
+    // SAFETY: the caller's promise.
+    unsafe { row.cast::<f32>().read_unaligned() }
 }
 
 /// Scales `d · level`, and mins of `scale · shift` where the bit of a group is 1.
@@ -96,28 +144,38 @@ unsafe fn triples<S: Simd>(s: S, low: *const u8, high: *const u8, i: usize) -> S
     s.or(low, s.shl_i16::<2>(s.and(high, s.splat_i8(1))))
 }
 
-/// Values of iq5_k and iq5_ks: nibbles, two groups of 32 to 32 bytes, at `low`, and a fifth bit at `high`.
+/// Nibbles, two groups of 32 to 32 bytes.
+///
+/// # Safety
+/// `p` points to 128 readable bytes.
+#[inline(always)]
+unsafe fn fours<S: Simd>(s: S, p: *const u8, i: usize) -> S::I {
+    // SAFETY: the caller's promise.
+    let bits = unsafe { bits_of::<S, 4, 2>(s, p.add(32 * (S::HALVES * i / 2)), i) };
+    s.and(bits, s.splat_i8(15))
+}
+
+/// Values of iq5_k and iq5_ks: [`fours`] at `low`, and a fifth bit at `high`.
 ///
 /// # Safety
 /// `low` points to 128 readable bytes, `high` to 32.
 #[inline(always)]
 unsafe fn fives<S: Simd>(s: S, low: *const u8, high: *const u8, i: usize) -> S::I {
     // SAFETY: the caller's promise.
-    let (low, high) = unsafe {
-        (
-            bits_of::<S, 4, 2>(s, low.add(32 * (S::HALVES * i / 2)), i),
-            bits_of::<S, 1, 8>(s, high, i),
-        )
-    };
-    let low = s.and(low, s.splat_i8(15));
-    let one = s.splat_i8(1);
-    // A table gives 0 where the index has its top bit set.
-    let not_first = s.eq_i8(s.and(high, one), one);
-    let not_second = s.xor(not_first, s.splat_i8(-1));
-    let top = s.splat_i8(-128);
-    let first = s.lookup16(GRID5[0].get(s), s.or(low, s.and(not_first, top)));
-    let second = s.lookup16(GRID5[1].get(s), s.or(low, s.and(not_second, top)));
-    s.or(first, second)
+    let (low, high) = unsafe { (fours(s, low, i), bits_of::<S, 1, 8>(s, high, i)) };
+    let high = s.shl_i16::<4>(s.and(high, s.splat_i8(1)));
+    s.lookup32(&GRID5, s.or(low, high))
+}
+
+/// Values of iq6_k: [`fours`] at `low`, [`pairs`] above them at `high`.
+///
+/// # Safety
+/// `low` points to 128 readable bytes, `high` to 64.
+#[inline(always)]
+unsafe fn sixes<S: Simd>(s: S, low: *const u8, high: *const u8, i: usize) -> S::I {
+    // SAFETY: the caller's promise.
+    let (low, high) = unsafe { (fours(s, low, i), pairs(s, high, i)) };
+    s.lookup64(&GRID6, s.or(low, s.shl_i16::<4>(high)))
 }
 
 /// Defines a type with groups of 16, and a half-float scale and the shifts of groups in front of each block.
@@ -157,7 +215,7 @@ macro_rules! per_block {
 /// # Safety
 /// `p` points to eight readable bytes.
 #[inline(always)]
-unsafe fn four_bits<S: Simd>(s: S, p: *const u8) -> [S::I; 2] {
+pub unsafe fn four_bits<S: Simd>(s: S, p: *const u8) -> [S::I; 2] {
     // SAFETY: the caller's promise.
     let words = unsafe { p.cast::<[u32; 2]>().read_unaligned() };
     fields::<S, 15>(s, words, &BY4)
@@ -203,6 +261,12 @@ per_block!(Iq4K, Iq4_k, bytes: 144, shift: 4.0, |s, p, i|
 per_block!(Iq5K, Iq5_k, bytes: 176, shift: 2.0, |s, p, i|
     codes: fives(s, p.add(16), p.add(144), i),
     levels: six_bits(s, p.add(4)));
+per_block!(Iq6K, Iq6_k, bytes: 212, shift: 1.0, |s, p, i|
+    codes: sixes(s, p.add(20), p.add(148), i),
+    levels: {
+        let levels = p.add(4).cast::<i8>();
+        [s.load_i8(levels), s.load_i8(levels.add(16 - S::N))]
+    });
 
 /// Defines a type with groups of 32 and a scale in front of each row.
 macro_rules! per_row {
@@ -270,20 +334,127 @@ per_row!(Iq3Ks, Iq3_ks, bytes: 102, meta: 2, shift: 4.0, |s, h, row, p, i|
     codes: s.lookup16(GRID3.get(s), triples(s, p.add(6), p.add(70), i)),
     scale: s.f16_at(row),
     levels: {
-        static LOW_THEN_HIGH: Pattern<i32, 16> = repeat8([0, 8, 16, 24, 4, 12, 20, 28]);
-        five_bits(h, p.add(2).cast::<u32>().read_unaligned(), &LOW_THEN_HIGH, p.read())
+        five_bits(h, p.add(2).cast::<u32>().read_unaligned(), &BY_BYTE, p.read())
     },
     shifts: bits(h, p.add(1).read()));
 per_row!(Iq4Ks, Iq4_ks, bytes: 136, meta: 4, shift: 4.0, |s, h, row, p, i|
     codes: s.lookup16(GRID4.get(s), nibbles::<S, 16, 8>(s, p, i)),
-    scale: row.cast::<f32>().read_unaligned(),
+    scale: row_f32(row),
     levels: odd(h, p),
     shifts: h.and(h.load_u8(p), h.splat_i32(1)));
 per_row!(Iq5Ks, Iq5_ks, bytes: 168, meta: 4, shift: 2.0, |s, h, row, p, i|
     codes: fives(s, p.add(8), p.add(136), i),
-    scale: row.cast::<f32>().read_unaligned(),
+    scale: row_f32(row),
     levels: odd(h, p),
     shifts: h.and(h.load_u8(p), h.splat_i32(1)));
+
+/// The bytes of the levels and shifts of iq4_kss: the lowest bits of its words.
+///
+/// # Safety
+/// `block` points to a block.
+#[inline(always)]
+unsafe fn lowest_bits<H: Simd>(h: H, block: *const u8) -> H::I {
+    let mut bytes = 0u64;
+    for v in 0..4 {
+        // SAFETY: the caller's promise.
+        let words = unsafe { h.load_int(block.add(32 * v)) };
+        bytes |= u64::from(h.top_bits_i16(h.shl_i16::<15>(words))) << (16 * v);
+    }
+    // SAFETY: a word has eight bytes.
+    unsafe { h.load_u8((&raw const bytes).cast()) }
+}
+
+per_row!(Iq4Kss, Iq4_kss, bytes: 128, meta: 4, shift: 4.0, |s, h, row, p, i|
+    codes: {
+        // Words are Gray-coded, but for the lowest bit.
+        static SHIFT: Pattern<i32, 16> = repeat8([0, 0, 0, 0, 4, 4, 4, 4]);
+        let p = p.add(32 * (S::HALVES * i / 2) + 16 * (S::HALVES * i % 2));
+        let gray = s.and(s.load_lanes([p, p, p.add(16), p.add(16)]), s.splat_i32(0xfffe_fffeu32 as i32));
+        let words = s.xor(gray, s.shr_i16::<1>(gray));
+        let idx = s.and(s.shrv_i32(words, SHIFT.get(s)), s.splat_i8(15));
+        s.lookup16(GRID4.get(s), idx)
+    },
+    scale: row_f32(row),
+    levels: {
+        let levels = h.and(lowest_bits(h, p), h.splat_i32(254));
+        h.sub_i32(levels, h.splat_i32(127))
+    },
+    shifts: h.and(lowest_bits(h, p), h.splat_i32(1)));
+
+/// First and second values of the pairs of iq2_kl.
+static PAIR_VALUES: [i8; 64] = {
+    let mut values = [0; 64];
+    let mut i = 0;
+    while i < 32 {
+        values[i] = Iq3::VALUES[PAIRS[i][0] as usize];
+        values[32 + i] = Iq3::VALUES[PAIRS[i][1] as usize];
+        i += 1;
+    }
+    values
+};
+
+pub struct Iq2Kl;
+impl Weights for Iq2Kl {
+    const TYPE: Type = Type::Iq2_kl;
+    const BLOCK: usize = 256;
+    const BYTES: usize = 86;
+    const META: usize = 2;
+    const GROUP: usize = 32;
+    const SIGNED: bool = true;
+
+    #[inline(always)]
+    unsafe fn codes<S: Simd>(s: S, chunk: *const u8, i: usize) -> S::I {
+        // Each pair's number twice, with 32 added to the second.
+        static TWICE: Patterns<i8, 64> = Patterns({
+            let mut from = [0; 64];
+            let mut j = 0;
+            while j < 64 {
+                from[j] = (j % 32 / 2) as i8;
+                j += 1;
+            }
+            from
+        });
+        static SHIFT: Patterns<i32, 16> =
+            Patterns([0, 0, 0, 0, 0, 0, 0, 0, 4, 4, 4, 4, 4, 4, 4, 4]);
+        static GROUP: Patterns<i32, 64> = Patterns({
+            let mut group = [0; 64];
+            let mut j = 0;
+            while j < 64 {
+                group[j] = j as i32 / 8;
+                j += 1;
+            }
+            group
+        });
+        let group = S::HALVES * i;
+        let twice = TWICE.get(s, 0);
+        // SAFETY: the caller's promise; nibbles are bytes 6 to 70, high bits 70 to 86.
+        let (low, high) = unsafe {
+            (
+                s.lookup16(s.load_128(chunk.add(6 + 16 * (group / 2))), twice),
+                s.lookup16(s.load_128(chunk.add(70)), twice),
+            )
+        };
+        let low = s.and(s.shrv_i32(low, SHIFT.get(s, i)), s.splat_i8(15));
+        let high = s.and(s.shrv_i32(high, GROUP.get(s, i)), s.splat_i8(1));
+        let second = s.splat_i32(0x2000_2000);
+        s.lookup64(&PAIR_VALUES, s.or(s.or(low, second), s.shl_i16::<4>(high)))
+    }
+    #[inline(always)]
+    unsafe fn scales<S: Simd>(s: S, row: *const u8, chunk: *const u8) -> Scales<S> {
+        let h = s.half();
+        // SAFETY: the caller's promise; offsets are the block's.
+        let (d, low, high) = unsafe {
+            (
+                s.f16_at(row),
+                words8::<_, 15>(h, chunk.add(2), &BY_BYTE),
+                i32::from(chunk.cast::<u16>().read_unaligned()),
+            )
+        };
+        let high = h.and(h.shrv_i32(h.splat_i32(high), BY2.get(h)), h.splat_i32(3));
+        let level = h.sub_i32(h.or(low, h.shl_i32::<4>(high)), h.splat_i32(32));
+        Scales::eight(s, s.widen(h.mul(h.splat(d), h.to_f32(level))))
+    }
+}
 
 pub struct Mxfp4;
 impl Weights for Mxfp4 {

@@ -54,6 +54,16 @@ unsafe fn scales<S: Simd, W: Weights>(s: S, row: *const u8, chunk: *const u8) ->
     x
 }
 
+/// Codes as the dot product wants them.
+#[inline(always)]
+fn biased<S: Simd, W: Weights>(s: S, codes: S::I) -> S::I {
+    if W::SIGNED && S::VNNI {
+        s.xor(codes, s.splat_i8(-128))
+    } else {
+        codes
+    }
+}
+
 /// Bytes per 32 values of a panel.
 pub const fn panel_step(n: usize, group: usize, min: bool) -> usize {
     let groups = 32 / group;
@@ -226,13 +236,13 @@ impl<W: Weights> Kernel for Unpack<W> {
     /// The pointers are as the fields say.
     #[inline(always)]
     unsafe fn run<S: Simd>(s: S, a: UnpackArgs) {
-        let h = s.half();
         let groups = 32 / W::GROUP;
         let step = panel_step(S::N, W::GROUP, W::MIN);
         let bytes = CHUNK / W::BLOCK * W::BYTES;
         let mut tails = [[0u8; MAX_TAIL]; MAX_ROWS];
         let mut scale = Aligned([[0f32; 16]; MAX_ROWS]);
         let mut min = Aligned([[0f32; 16]; MAX_ROWS]);
+        let mut codes = Aligned([[0u8; CHUNK]; MAX_ROWS]);
         for chunk in 0..a.k.div_ceil(CHUNK) {
             let blocks = (a.k / 32 - 8 * chunk).min(8);
             let mut at = [a.rows; MAX_ROWS];
@@ -245,6 +255,11 @@ impl<W: Weights> Kernel for Unpack<W> {
                         let part = (blocks * 32 / W::BLOCK * W::BYTES).min(MAX_TAIL);
                         std::ptr::copy_nonoverlapping(at[r], tails[r].as_mut_ptr(), part);
                         at[r] = tails[r].as_ptr();
+                    }
+                    let to = codes.0[r].as_mut_ptr();
+                    let all = W::chunk(s, at[r]);
+                    for i in 0..CHUNK / (4 * S::N) {
+                        s.store_int(to.add(4 * S::N * i), biased::<S, W>(s, all[i]));
                     }
                     let sc = scales::<S, W>(s, row, at[r]);
                     s.store(scale.0[r].as_mut_ptr(), sc.scale[0]);
@@ -273,12 +288,8 @@ impl<W: Weights> Kernel for Unpack<W> {
                 for i in 0..blocks {
                     let mut m = [s.splat_i32(0); 8];
                     for r in 0..8 {
-                        let lo = W::codes(h, at[r], i);
-                        let hi = W::codes(h, at[(r + 8) % S::N], i);
-                        m[r] = s.join(lo, hi);
-                        if W::SIGNED && S::VNNI {
-                            m[r] = s.xor(m[r], s.splat_i8(-128));
-                        }
+                        let (lo, hi) = (codes.0[r].as_ptr(), codes.0[(r + 8) % S::N].as_ptr());
+                        m[r] = s.load_halves(lo.add(32 * i), hi.add(32 * i));
                     }
                     for (j, v) in s.transpose8(m).into_iter().enumerate() {
                         s.store_int(out.add(i * step + j * 4 * S::N), v);
@@ -491,7 +502,7 @@ impl<S: Simd, const C: usize> Sums<S, C> {
             let w = scales::<S, W>(s, row, chunk);
             // Vectors that the scales fill.
             let vectors = (CHUNK / W::GROUP).div_ceil(S::N);
-            let biased = bias(W::SIGNED, W::OFFSET, S::VNNI) != 0;
+            let has_bias = bias(W::SIGNED, W::OFFSET, S::VNNI) != 0;
             let mut scale = [[s.zero(); 2]; C];
             for c in 0..C {
                 let x = x.add(c * stride + CHUNK).cast::<f32>();
@@ -499,17 +510,23 @@ impl<S: Simd, const C: usize> Sums<S, C> {
                     scale[c][v] = s.mul(w.scale[v], s.load(x.add(v * S::N)));
                     if W::MIN {
                         self.corr[c] = s.fma(w.min[v], s.load(x.add(16 + v * S::N)), self.corr[c]);
-                    } else if biased {
+                    } else if has_bias {
                         self.corr[c] =
                             s.fma(w.scale[v], s.load(x.add(16 + v * S::N)), self.corr[c]);
                     }
                 }
             }
+            let mut all = [s.splat_i32(0); 8];
+            if W::WHOLE {
+                all = W::chunk(s, chunk);
+            }
             for i in 0..CHUNK / (4 * S::N) {
-                let mut codes = W::codes(s, chunk, i);
-                if W::SIGNED && S::VNNI {
-                    codes = s.xor(codes, s.splat_i8(-128));
-                }
+                let codes = if W::WHOLE {
+                    all[i]
+                } else {
+                    W::codes(s, chunk, i)
+                };
+                let codes = biased::<S, W>(s, codes);
                 for c in 0..C {
                     let x = s.load_int(x.add(c * stride + 4 * S::N * i));
                     let zero = s.splat_i32(0);

@@ -1,7 +1,8 @@
 //! Matrix products, plain, by expert, and fused with the gate of a feed-forward block. One core for all tensor types;
 //! no attention, no other operators.
 //!
-//! * [`weights`]: what a tensor type must tell: how its blocks become 8-bit codes and scales. `legacy`, `kquants`, `iqk`: the types.
+//! * [`weights`]: what a tensor type must tell: how its blocks become 8-bit codes and scales. `legacy`, `kquants`, `iqk`,
+//!   `codebooks`, `trellis`: the types.
 //! * `kernels`, `float`: the loops, written once over vectors; for 8-bit codes and for floats.
 //! * `core`: the table of compiled kernels; the steps of a product for one type.
 //! * `job`: what a node asks for, and how the team shares it.
@@ -10,6 +11,7 @@
 //! unpacked to interleaved codes that stay in the cache, and one kernel multiplies it with all of them. Activations are
 //! quantized to 8 bits per 32 values for quantized weights, and stay f32 for f32, f16 and bf16 weights.
 
+mod codebooks;
 mod core;
 mod float;
 pub mod gate;
@@ -20,6 +22,7 @@ mod kquants;
 mod legacy;
 #[cfg(test)]
 mod tests;
+mod trellis;
 pub mod weights;
 
 use self::job::Job;

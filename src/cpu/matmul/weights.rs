@@ -1,5 +1,8 @@
 //! How the weights of a tensor type become 8-bit codes and scales. A type's implementation of [`Weights`] is all that
-//! matmul needs of it; the implementations are in `legacy` and `kquants`.
+//! matmul needs of it; the implementations are in `legacy`, `kquants`, `iqk`, `trellis`, `codebooks` and `ternary`.
+
+// Indices go over several arrays; iterators would be closures, which lose the vector instructions.
+#![allow(clippy::needless_range_loop)]
 
 use crate::cpu::simd::Simd;
 use crate::quant::Type;
@@ -25,11 +28,32 @@ pub trait Weights: 'static {
     /// Groups have mins.
     const MIN: bool = false;
 
+    /// Codes are decoded by whole chunks: the type has [`Weights::chunk`]. Other types have [`Weights::codes`].
+    const WHOLE: bool = false;
+
     /// Codes `4 N i` and following of the chunk, in order.
     ///
     /// # Safety
     /// `chunk` points to the blocks of a whole chunk; `4 N (i + 1) <= CHUNK`.
-    unsafe fn codes<S: Simd>(s: S, chunk: *const u8, i: usize) -> S::I;
+    #[inline(always)]
+    unsafe fn codes<S: Simd>(s: S, chunk: *const u8, i: usize) -> S::I {
+        // SAFETY: the caller's promise.
+        unsafe { Self::chunk(s, chunk)[i] }
+    }
+
+    /// All codes of the chunk, in order: 4 or 8 vectors.
+    ///
+    /// # Safety
+    /// `chunk` points to the blocks of a whole chunk.
+    #[inline(always)]
+    unsafe fn chunk<S: Simd>(s: S, chunk: *const u8) -> [S::I; 8] {
+        let mut out = [s.splat_i32(0); 8];
+        for i in 0..CHUNK / (4 * S::N) {
+            // SAFETY: the caller's promise.
+            out[i] = unsafe { Self::codes(s, chunk, i) };
+        }
+        out
+    }
 
     /// The scales (and mins) of the chunk's groups.
     ///
@@ -139,4 +163,19 @@ pub const fn repeat8(x: [i32; 8]) -> Pattern<i32, 16> {
         i += 1;
     }
     Pattern(out)
+}
+
+/// Patterns that lie one after the other, for vectors of one or two halves.
+#[repr(align(64))]
+pub struct Patterns<T, const N: usize>(pub [T; N]);
+
+impl<T, const N: usize> Patterns<T, N> {
+    /// The vector that begins at `4 N i` bytes, where `i` is taken modulo how many there are.
+    #[inline(always)]
+    pub fn get<S: Simd>(&'static self, s: S, i: usize) -> S::I {
+        const { assert!((size_of::<T>() * N).is_multiple_of(64)) };
+        let at = 4 * S::N * i % (size_of::<T>() * N);
+        // SAFETY: the patterns are a whole number of vectors.
+        unsafe { s.load_int(self.0.as_ptr().cast::<u8>().add(at)) }
+    }
 }

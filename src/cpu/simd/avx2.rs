@@ -1,4 +1,4 @@
-//! 256-bit vectors: AVX2, FMA and F16C; with `VNNI` in the AVX-512VL encoding.
+//! 256-bit vectors: AVX2, FMA and F16C; with `VNNI` all that the level `avx512_vnni` has.
 
 use std::arch::x86_64::*;
 
@@ -12,7 +12,7 @@ pub struct Ymm<const VNNI: bool>(());
 
 impl<const VNNI: bool> Ymm<VNNI> {
     /// # Safety
-    /// The CPU has AVX2, FMA and F16C, with `VNNI` also AVX-512VL and AVX-512VNNI.
+    /// The CPU has AVX2, FMA and F16C, with `VNNI` also AVX-512 F, BW, DQ, VL, VNNI and VBMI.
     #[inline(always)]
     pub unsafe fn new() -> Self {
         Ymm(())
@@ -64,6 +64,7 @@ fn part_mask(n: usize) -> __m256i {
 impl<const VNNI: bool> Simd for Ymm<VNNI> {
     const N: usize = 8;
     const VNNI: bool = VNNI;
+    const BYTE_TABLES: bool = false;
     type F = __m256;
     type I = __m256i;
     type M = __m256;
@@ -108,6 +109,16 @@ impl<const VNNI: bool> Simd for Ymm<VNNI> {
             _mm_loadu_si128(p[1].cast())
         );
         fn load_halves(lo: *const u8, _hi: *const u8) -> __m256i = _mm256_loadu_si256(lo.cast());
+        fn load_quads(p: [*const u8; 8]) -> __m256i = {
+            let lo = _mm_castsi128_pd(_mm_loadl_epi64(p[0].cast()));
+            let hi = _mm_castsi128_pd(_mm_loadl_epi64(p[2].cast()));
+            _mm256_castpd_si256(_mm256_insertf128_pd::<1>(
+                _mm256_castpd128_pd256(_mm_loadh_pd(lo, p[1].cast())),
+                _mm_loadh_pd(hi, p[3].cast())
+            ))
+        };
+        fn gather_i32(table: *const u8, idx: __m256i) -> __m256i =
+            _mm256_i32gather_epi32::<4>(table.cast(), idx);
         fn load_i8(p: *const i8) -> __m256i = _mm256_cvtepi8_epi32(_mm_loadl_epi64(p.cast()));
         fn load_u8(p: *const u8) -> __m256i = _mm256_cvtepu8_epi32(_mm_loadl_epi64(p.cast()));
         fn store_i8(p: *mut i8, v: __m256i) = {
@@ -160,6 +171,66 @@ impl<const VNNI: bool> Simd for Ymm<VNNI> {
         fn add_i8(a: __m256i, b: __m256i) -> __m256i = _mm256_add_epi8(a, b);
         fn sub_i8(a: __m256i, b: __m256i) -> __m256i = _mm256_sub_epi8(a, b);
         fn eq_i8(a: __m256i, b: __m256i) -> __m256i = _mm256_cmpeq_epi8(a, b);
+        fn abs_i8(a: __m256i) -> __m256i = _mm256_abs_epi8(a);
+        fn select_i8(mask: __m256i, a: __m256i, b: __m256i) -> __m256i =
+            _mm256_blendv_epi8(b, a, mask);
+        fn select_i64(bits: u32, a: __m256i, b: __m256i) -> __m256i = {
+            let bits = _mm256_set1_epi64x(i64::from(bits));
+            let top = _mm256_sllv_epi64(bits, _mm256_set_epi64x(60, 61, 62, 63));
+            let x = _mm256_blendv_pd(
+                _mm256_castsi256_pd(b),
+                _mm256_castsi256_pd(a),
+                _mm256_castsi256_pd(top)
+            );
+            _mm256_castpd_si256(x)
+        };
+        fn mask_of_bits(bits: u64) -> __m256i = {
+            let from = _mm256_set_epi64x(
+                0x0303_0303_0303_0303,
+                0x0202_0202_0202_0202,
+                0x0101_0101_0101_0101,
+                0
+            );
+            let bit = _mm256_set1_epi64x(0x8040_2010_0804_0201u64 as i64);
+            let bytes = _mm256_shuffle_epi8(_mm256_set1_epi32(bits as i32), from);
+            _mm256_cmpeq_epi8(_mm256_and_si256(bytes, bit), bit)
+        };
+        fn negate_by_bits(a: __m256i, bits: u64) -> __m256i = {
+            let mask = s.mask_of_bits(bits);
+            _mm256_sub_epi8(_mm256_xor_si256(a, mask), mask)
+        };
+        fn negate_where(a: __m256i, bits: __m256i, of: __m256i) -> __m256i = {
+            let mask = _mm256_cmpeq_epi8(_mm256_and_si256(bits, of), of);
+            _mm256_sub_epi8(_mm256_xor_si256(a, mask), mask)
+        };
+        fn top_bits_i8(a: __m256i) -> u64 = u64::from(_mm256_movemask_epi8(a) as u32);
+        fn top_bits_i16(a: __m256i) -> u32 = {
+            let bytes = _mm_packs_epi16(_mm256_castsi256_si128(a), _mm256_extracti128_si256::<1>(a));
+            _mm_movemask_epi8(bytes) as u32
+        };
+        fn narrow_i16(a: __m256i, b: __m256i) -> __m256i =
+            _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packus_epi16(a, b));
+        fn unzip_i32(a: __m256i, b: __m256i) -> (__m256i, __m256i) = {
+            let (a, b) = (_mm256_castsi256_ps(a), _mm256_castsi256_ps(b));
+            let even = _mm256_castps_pd(_mm256_shuffle_ps::<0b10_00_10_00>(a, b));
+            let odd = _mm256_castps_pd(_mm256_shuffle_ps::<0b11_01_11_01>(a, b));
+            (
+                _mm256_castpd_si256(_mm256_permute4x64_pd::<0b11_01_10_00>(even)),
+                _mm256_castpd_si256(_mm256_permute4x64_pd::<0b11_01_10_00>(odd)),
+            )
+        };
+        fn deal_i32(a: __m256i) -> __m256i =
+            _mm256_permutevar8x32_epi32(a, _mm256_set_epi32(7, 5, 3, 1, 6, 4, 2, 0));
+        fn zip4_i8(a: [__m256i; 4]) -> [__m256i; 4] = {
+            let (x, y) = (_mm256_unpacklo_epi8(a[0], a[1]), _mm256_unpacklo_epi8(a[2], a[3]));
+            let (z, w) = (_mm256_unpackhi_epi8(a[0], a[1]), _mm256_unpackhi_epi8(a[2], a[3]));
+            [
+                _mm256_unpacklo_epi16(x, y),
+                _mm256_unpackhi_epi16(x, y),
+                _mm256_unpacklo_epi16(z, w),
+                _mm256_unpackhi_epi16(z, w),
+            ]
+        };
         fn lookup16(table: __m256i, idx: __m256i) -> __m256i = _mm256_shuffle_epi8(table, idx);
         fn dot(acc: __m256i, u: __m256i, a: __m256i) -> __m256i = if VNNI {
             _mm256_dpbusd_epi32(acc, u, a)

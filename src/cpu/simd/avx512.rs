@@ -78,6 +78,7 @@ fn part_mask(n: usize) -> __mmask16 {
 impl<const VNNI: bool> Simd for Zmm<VNNI> {
     const N: usize = 16;
     const VNNI: bool = VNNI;
+    const BYTE_TABLES: bool = VNNI;
     type F = __m512;
     type I = __m512i;
     type M = __mmask16;
@@ -123,6 +124,13 @@ impl<const VNNI: bool> Simd for Zmm<VNNI> {
             _mm512_castsi256_si512(_mm256_loadu_si256(lo.cast())),
             _mm256_loadu_si256(hi.cast())
         );
+        fn load_quads(p: [*const u8; 8]) -> __m512i = {
+            let lo = s.half().load_quads([p[0], p[1], p[2], p[3], p[0], p[1], p[2], p[3]]);
+            let hi = s.half().load_quads([p[4], p[5], p[6], p[7], p[4], p[5], p[6], p[7]]);
+            _mm512_inserti64x4::<1>(_mm512_castsi256_si512(lo), hi)
+        };
+        fn gather_i32(table: *const u8, idx: __m512i) -> __m512i =
+            _mm512_i32gather_epi32::<4>(idx, table.cast());
         fn load_i8(p: *const i8) -> __m512i = _mm512_cvtepi8_epi32(_mm_loadu_si128(p.cast()));
         fn load_u8(p: *const u8) -> __m512i = _mm512_cvtepu8_epi32(_mm_loadu_si128(p.cast()));
         fn store_i8(p: *mut i8, v: __m512i) = _mm_storeu_si128(p.cast(), _mm512_cvtsepi32_epi8(v));
@@ -164,6 +172,41 @@ impl<const VNNI: bool> Simd for Zmm<VNNI> {
         fn add_i8(a: __m512i, b: __m512i) -> __m512i = _mm512_add_epi8(a, b);
         fn sub_i8(a: __m512i, b: __m512i) -> __m512i = _mm512_sub_epi8(a, b);
         fn eq_i8(a: __m512i, b: __m512i) -> __m512i = _mm512_movm_epi8(_mm512_cmpeq_epi8_mask(a, b));
+        fn abs_i8(a: __m512i) -> __m512i = _mm512_abs_epi8(a);
+        fn select_i8(mask: __m512i, a: __m512i, b: __m512i) -> __m512i =
+            _mm512_mask_blend_epi8(_mm512_movepi8_mask(mask), b, a);
+        fn select_i64(bits: u32, a: __m512i, b: __m512i) -> __m512i =
+            _mm512_mask_blend_epi64(bits as u8, b, a);
+        fn mask_of_bits(bits: u64) -> __m512i = _mm512_movm_epi8(bits);
+        fn negate_by_bits(a: __m512i, bits: u64) -> __m512i =
+            _mm512_mask_sub_epi8(a, bits, _mm512_setzero_si512(), a);
+        fn negate_where(a: __m512i, bits: __m512i, of: __m512i) -> __m512i =
+            _mm512_mask_sub_epi8(a, _mm512_test_epi8_mask(bits, of), _mm512_setzero_si512(), a);
+        fn top_bits_i8(a: __m512i) -> u64 = _mm512_movepi8_mask(a);
+        fn top_bits_i16(a: __m512i) -> u32 = _mm512_movepi16_mask(a);
+        fn narrow_i16(a: __m512i, b: __m512i) -> __m512i = _mm512_permutexvar_epi64(
+            _mm512_set_epi64(7, 5, 3, 1, 6, 4, 2, 0),
+            _mm512_packus_epi16(a, b)
+        );
+        fn unzip_i32(a: __m512i, b: __m512i) -> (__m512i, __m512i) = {
+            let even = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
+            let odd = _mm512_or_si512(even, _mm512_set1_epi32(1));
+            (_mm512_permutex2var_epi32(a, even, b), _mm512_permutex2var_epi32(a, odd, b))
+        };
+        fn deal_i32(a: __m512i) -> __m512i = _mm512_permutexvar_epi32(
+            _mm512_set_epi32(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0),
+            a
+        );
+        fn zip4_i8(a: [__m512i; 4]) -> [__m512i; 4] = {
+            let (x, y) = (_mm512_unpacklo_epi8(a[0], a[1]), _mm512_unpacklo_epi8(a[2], a[3]));
+            let (z, w) = (_mm512_unpackhi_epi8(a[0], a[1]), _mm512_unpackhi_epi8(a[2], a[3]));
+            [
+                _mm512_unpacklo_epi16(x, y),
+                _mm512_unpackhi_epi16(x, y),
+                _mm512_unpacklo_epi16(z, w),
+                _mm512_unpackhi_epi16(z, w),
+            ]
+        };
         fn lookup16(table: __m512i, idx: __m512i) -> __m512i = _mm512_shuffle_epi8(table, idx);
         fn dot(acc: __m512i, u: __m512i, a: __m512i) -> __m512i = if VNNI {
             _mm512_dpbusd_epi32(acc, u, a)
@@ -204,6 +247,58 @@ impl<const VNNI: bool> Simd for Zmm<VNNI> {
     fn shr_i16<const BITS: u32>(self, a: __m512i) -> __m512i {
         // SAFETY: the token proves that the CPU has the instructions.
         unsafe { _mm512_srli_epi16::<BITS>(a) }
+    }
+
+    #[inline(always)]
+    fn lookup32(self, table: &'static [i8; 32], idx: __m512i) -> __m512i {
+        // SAFETY: the token proves that the CPU has the instructions; tables are as long as they say.
+        unsafe {
+            let p = table.as_ptr();
+            if VNNI {
+                let half = _mm256_loadu_si256(p.cast());
+                // The upper half is not looked up.
+                return _mm512_permutexvar_epi8(idx, _mm512_castsi256_si512(half));
+            }
+            let (lo, hi) = (self.load_128(p.cast()), self.load_128(p.add(16).cast()));
+            let second = _mm512_test_epi8_mask(idx, _mm512_set1_epi8(16));
+            _mm512_mask_shuffle_epi8(_mm512_shuffle_epi8(lo, idx), second, hi, idx)
+        }
+    }
+    #[inline(always)]
+    fn lookup64(self, table: &'static [i8; 64], idx: __m512i) -> __m512i {
+        // SAFETY: the token proves that the CPU has the instructions; tables are as long as they say.
+        unsafe {
+            if VNNI {
+                return _mm512_permutexvar_epi8(idx, _mm512_loadu_si512(table.as_ptr().cast()));
+            }
+            let [lo, hi] = bytemuck::cast_ref::<_, [[i8; 32]; 2]>(table);
+            let upper = _mm512_test_epi8_mask(idx, _mm512_set1_epi8(32));
+            _mm512_mask_blend_epi8(upper, self.lookup32(lo, idx), self.lookup32(hi, idx))
+        }
+    }
+    #[inline(always)]
+    fn lookup256(self, table: &'static [u8; 256], idx: __m512i) -> __m512i {
+        let p: *const u8 = table.as_ptr();
+        // SAFETY: the token proves that the CPU has the instructions (VBMI with `VNNI`); the table has four vectors.
+        unsafe {
+            if !VNNI {
+                let mut bytes = [0u8; 64];
+                self.store_int(bytes.as_mut_ptr(), idx);
+                for b in &mut bytes {
+                    *b = table[usize::from(*b)];
+                }
+                return self.load_int(bytes.as_ptr());
+            }
+            let part = [
+                self.load_int(p),
+                self.load_int(p.add(64)),
+                self.load_int(p.add(128)),
+                self.load_int(p.add(192)),
+            ];
+            let lo = _mm512_permutex2var_epi8(part[0], idx, part[1]);
+            let hi = _mm512_permutex2var_epi8(part[2], idx, part[3]);
+            _mm512_mask_blend_epi8(_mm512_movepi8_mask(idx), lo, hi)
+        }
     }
 
     #[inline(always)]

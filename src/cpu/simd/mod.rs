@@ -168,6 +168,8 @@ pub trait Simd: Copy + Send + Sync + 'static {
     const HALVES: usize = Self::N / 8;
     /// Whether [`Simd::dot`] is one instruction.
     const VNNI: bool;
+    /// Whether [`Simd::lookup64`] is one instruction and [`Simd::lookup256`] a few: AVX-512 VBMI.
+    const BYTE_TABLES: bool;
 
     type F: Copy;
     type I: Copy;
@@ -254,6 +256,14 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// # Safety
     /// Each of the first `HALVES` pointers points to 32 readable bytes.
     unsafe fn load_halves(self, lo: *const u8, hi: *const u8) -> Self::I;
+    /// 8 bytes from each pointer, one per 64-bit lane; pointers beyond the vector's lanes are not read.
+    /// # Safety
+    /// Each of the first `4 HALVES` pointers points to 8 readable bytes.
+    unsafe fn load_quads(self, p: [*const u8; 8]) -> Self::I;
+    /// Four bytes from `table + 4 idx` for each 32-bit lane of `idx`.
+    /// # Safety
+    /// There are four readable bytes for every index.
+    unsafe fn gather_i32(self, table: *const u8, idx: Self::I) -> Self::I;
     /// `N` bytes, each extended with its sign to 32 bits.
     /// # Safety
     /// `p` points to `N` readable bytes.
@@ -289,6 +299,29 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn sub_i8(self, a: Self::I, b: Self::I) -> Self::I;
     /// All ones in the bytes that are equal, zeros in the others.
     fn eq_i8(self, a: Self::I, b: Self::I) -> Self::I;
+    fn abs_i8(self, a: Self::I) -> Self::I;
+    /// `a` in the bytes where `mask` has its top bit set, `b` in the others.
+    fn select_i8(self, mask: Self::I, a: Self::I, b: Self::I) -> Self::I;
+    /// `a` in the 64-bit lanes whose bit (counted from the lowest) is set, `b` in the others.
+    fn select_i64(self, bits: u32, a: Self::I, b: Self::I) -> Self::I;
+    /// All ones in the bytes whose bit (counted from the lowest) is set, zeros in the others.
+    fn mask_of_bits(self, bits: u64) -> Self::I;
+    /// Negates the bytes whose bit (counted from the lowest) is set.
+    fn negate_by_bits(self, a: Self::I, bits: u64) -> Self::I;
+    /// Negates the bytes in which `bits` has the single bit that `of` has.
+    fn negate_where(self, a: Self::I, bits: Self::I, of: Self::I) -> Self::I;
+    /// The top bits of the bytes, the first lowest.
+    fn top_bits_i8(self, a: Self::I) -> u64;
+    /// The top bits of the 16-bit values, the first lowest.
+    fn top_bits_i16(self, a: Self::I) -> u32;
+    /// The 16-bit values of `a`, then of `b`, as bytes; they must be 0..=255.
+    fn narrow_i16(self, a: Self::I, b: Self::I) -> Self::I;
+    /// The 32-bit values of `a` and then `b` with even numbers, and those with odd numbers.
+    fn unzip_i32(self, a: Self::I, b: Self::I) -> (Self::I, Self::I);
+    /// Deals the 32-bit values out to the 128-bit lanes in turn.
+    fn deal_i32(self, a: Self::I) -> Self::I;
+    /// In each 128-bit lane: the first bytes of the four, then the second ones, and so on; over four vectors.
+    fn zip4_i8(self, a: [Self::I; 4]) -> [Self::I; 4];
     /// In each 128-bit lane: byte `i` of the result is byte `idx[i] & 15` of `table`'s lane; 0 where `idx[i]` has its top bit set.
     fn lookup16(self, table: Self::I, idx: Self::I) -> Self::I;
 
@@ -326,6 +359,36 @@ pub trait Simd: Copy + Send + Sync + 'static {
 
     /// Starts to bring the cache line at `p` near. Any address is allowed.
     fn prefetch(self, p: *const u8);
+
+    /// Byte `i` of the result is `table[idx[i]]`; indices must be less than 32.
+    #[inline(always)]
+    fn lookup32(self, table: &'static [i8; 32], idx: Self::I) -> Self::I {
+        let p = table.as_ptr().cast::<u8>();
+        // SAFETY: the table has twice 16 bytes.
+        let (lo, hi) = unsafe { (self.load_128(p), self.load_128(p.add(16))) };
+        let second = self.shl_i16::<3>(idx);
+        self.select_i8(second, self.lookup16(hi, idx), self.lookup16(lo, idx))
+    }
+    /// Byte `i` of the result is `table[idx[i]]`; indices must be less than 64.
+    #[inline(always)]
+    fn lookup64(self, table: &'static [i8; 64], idx: Self::I) -> Self::I {
+        let [lo, hi] = bytemuck::cast_ref::<_, [[i8; 32]; 2]>(table);
+        let upper = self.shl_i16::<2>(idx);
+        self.select_i8(upper, self.lookup32(hi, idx), self.lookup32(lo, idx))
+    }
+    /// Byte `i` of the result is `table[idx[i]]`. Slow unless [`Simd::BYTE_TABLES`].
+    #[inline(always)]
+    fn lookup256(self, table: &'static [u8; 256], idx: Self::I) -> Self::I {
+        let mut bytes = [0u8; 64];
+        // SAFETY: a vector has no more than 64 bytes.
+        unsafe {
+            self.store_int(bytes.as_mut_ptr(), idx);
+            for b in &mut bytes {
+                *b = table[usize::from(*b)];
+            }
+            self.load_int(bytes.as_ptr())
+        }
+    }
 
     // built from the above
 

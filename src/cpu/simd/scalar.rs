@@ -113,6 +113,7 @@ macro_rules! stores {
 impl Simd for Scalar {
     const N: usize = N;
     const VNNI: bool = false;
+    const BYTE_TABLES: bool = false;
     type F = [f32; N];
     type I = [i32; N];
     type M = [bool; N];
@@ -182,6 +183,96 @@ impl Simd for Scalar {
         fn add_i8(a, b) = a.wrapping_add(b);
         fn sub_i8(a, b) = a.wrapping_sub(b);
         fn eq_i8(a, b) = if a == b { 0xff } else { 0 };
+        fn abs_i8(a) = (a as i8).unsigned_abs();
+        fn select_i8(mask, a, b) = if mask & 0x80 != 0 { a } else { b };
+        fn negate_where(a, bits, of) = if bits & of != 0 { a.wrapping_neg() } else { a };
+    }
+    #[inline(always)]
+    fn select_i64(self, bits: u32, a: [i32; N], b: [i32; N]) -> [i32; N] {
+        let mut out = b;
+        for l in 0..N {
+            if bits >> (l / 2) & 1 == 1 {
+                out[l] = a[l];
+            }
+        }
+        out
+    }
+    #[inline(always)]
+    fn mask_of_bits(self, bits: u64) -> [i32; N] {
+        let mut out = [0; 4 * N];
+        for (i, o) in out.iter_mut().enumerate() {
+            *o = ((bits >> i & 1) as u8).wrapping_neg();
+        }
+        ints(out)
+    }
+    #[inline(always)]
+    fn negate_by_bits(self, a: [i32; N], bits: u64) -> [i32; N] {
+        let mut out = bytes(a);
+        for (i, o) in out.iter_mut().enumerate() {
+            if bits >> i & 1 == 1 {
+                *o = o.wrapping_neg();
+            }
+        }
+        ints(out)
+    }
+    #[inline(always)]
+    fn top_bits_i8(self, a: [i32; N]) -> u64 {
+        let mut out = 0;
+        for (i, b) in bytes(a).into_iter().enumerate() {
+            out |= u64::from(b >> 7) << i;
+        }
+        out
+    }
+    #[inline(always)]
+    fn top_bits_i16(self, a: [i32; N]) -> u32 {
+        let mut out = 0;
+        for (i, x) in a.into_iter().enumerate() {
+            out |= ((x as u32 >> 15 & 1) | (x as u32 >> 31) << 1) << (2 * i);
+        }
+        out
+    }
+    #[inline(always)]
+    fn narrow_i16(self, a: [i32; N], b: [i32; N]) -> [i32; N] {
+        let (a, b) = (bytes(a), bytes(b));
+        let mut out = [0; 4 * N];
+        for i in 0..2 * N {
+            out[i] = a[2 * i];
+            out[2 * N + i] = b[2 * i];
+        }
+        ints(out)
+    }
+    #[inline(always)]
+    fn unzip_i32(self, a: [i32; N], b: [i32; N]) -> ([i32; N], [i32; N]) {
+        let (mut even, mut odd) = (a, a);
+        for i in 0..N {
+            let from = if i < N / 2 { &a } else { &b };
+            even[i] = from[2 * i % N];
+            odd[i] = from[2 * i % N + 1];
+        }
+        (even, odd)
+    }
+    #[inline(always)]
+    fn deal_i32(self, a: [i32; N]) -> [i32; N] {
+        let mut out = a;
+        for i in 0..N {
+            out[i % 2 * 4 + i / 2] = a[i];
+        }
+        out
+    }
+    #[inline(always)]
+    fn zip4_i8(self, a: [[i32; N]; 4]) -> [[i32; N]; 4] {
+        let mut out = [[0; 4 * N]; 4];
+        for (j, a) in a.into_iter().enumerate() {
+            for (i, b) in bytes(a).into_iter().enumerate() {
+                let (lane, i) = (i / 16, i % 16);
+                out[i / 4][16 * lane + 4 * (i % 4) + j] = b;
+            }
+        }
+        let mut zipped = [[0; N]; 4];
+        for (z, o) in zipped.iter_mut().zip(out) {
+            *z = ints(o);
+        }
+        zipped
     }
     #[inline(always)]
     fn select(self, m: [bool; N], a: [f32; N], b: [f32; N]) -> [f32; N] {
@@ -237,6 +328,25 @@ impl Simd for Scalar {
             b[16..].copy_from_slice(&p[1].cast::<[u8; 16]>().read_unaligned());
         }
         ints(b)
+    }
+    #[inline(always)]
+    unsafe fn load_quads(self, p: [*const u8; 8]) -> [i32; N] {
+        let mut b = [0; 4 * N];
+        for i in 0..N / 2 {
+            // SAFETY: the caller promised 8 readable bytes each.
+            let x = unsafe { p[i].cast::<[u8; 8]>().read_unaligned() };
+            b[8 * i..8 * i + 8].copy_from_slice(&x);
+        }
+        ints(b)
+    }
+    #[inline(always)]
+    unsafe fn gather_i32(self, table: *const u8, idx: [i32; N]) -> [i32; N] {
+        let mut out = [0; N];
+        for (o, i) in out.iter_mut().zip(idx) {
+            // SAFETY: the caller promised four readable bytes for every index.
+            *o = unsafe { table.offset(4 * i as isize).cast::<i32>().read_unaligned() };
+        }
+        out
     }
     #[inline(always)]
     unsafe fn load_halves(self, lo: *const u8, _hi: *const u8) -> [i32; N] {

@@ -12,6 +12,7 @@ crate::kernels! {
         fn halves(x: *const f32, f: *mut f16, b: *mut bf16) = halves_16;
         fn parts(n: usize, x: *const f32, y: *mut f32) = parts_16;
         fn transpose(m: *mut u8) = transpose_bytes;
+        fn moves(x: *const u8, out: &mut Vec<Vec<u8>>) = moves_256;
     }
 }
 
@@ -84,6 +85,15 @@ unsafe fn ints_64<S: Simd>(s: S, x: *const i8, y: *const i8, out: &mut Vec<Vec<u
             s.dot(b, u7, a),
             s.dot_signed(b, b, a),
             s.splat_i8(-3),
+            s.abs_i8(a),
+            s.select_i8(b, a, dup),
+            s.select_i64(0b1001_0110 >> (i / 8), a, b),
+            s.mask_of_bits(BITS >> i),
+            s.negate_by_bits(a, BITS >> i),
+            s.negate_where(a, b, s.splat_i8(4)),
+            s.lookup32(&TABLE32, s.and(b, s.splat_i8(31))),
+            s.lookup64(&TABLE64, s.and(b, s.splat_i8(63))),
+            s.lookup256(&TABLE256, b),
         ];
         out.resize(results.len() + 2, Vec::new());
         let mut buf = [0; 64];
@@ -100,6 +110,67 @@ unsafe fn ints_64<S: Simd>(s: S, x: *const i8, y: *const i8, out: &mut Vec<Vec<u
             // SAFETY: as above.
             unsafe { s.store_i8(buf.as_mut_ptr().cast(), r) };
             o.extend_from_slice(&buf[..8]);
+        }
+    }
+}
+
+const BITS: u64 = 0x8421_dead_beef_1234;
+static TABLE256: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut i = 0;
+    while i < 256 {
+        table[i] = (i as u8).wrapping_mul(77);
+        i += 1;
+    }
+    table
+};
+static TABLE64: [i8; 64] = first();
+static TABLE32: [i8; 32] = first();
+
+const fn first<const N: usize>() -> [i8; N] {
+    let mut table = [0; N];
+    let mut i = 0;
+    while i < N {
+        table[i] = TABLE256[i] as i8;
+        i += 1;
+    }
+    table
+}
+
+/// What moves values between lanes: results of N and of 2 N lanes differ, so each level is compared with plain Rust.
+#[inline(always)]
+unsafe fn moves_256<S: Simd>(s: S, x: *const u8, out: &mut Vec<Vec<u8>>) {
+    // SAFETY: the test passes 256 bytes, and indices of 32-bit values among them.
+    unsafe {
+        let v = [0, 1, 2, 3].map(|i| x.add(4 * S::N * i));
+        let v = [
+            s.load_int(v[0]),
+            s.load_int(v[1]),
+            s.load_int(v[2]),
+            s.load_int(v[3]),
+        ];
+        let quads: [*const u8; 8] = std::array::from_fn(|i| x.add(11 * i));
+        let zipped = s.zip4_i8(v);
+        let (even, odd) = s.unzip_i32(v[0], v[1]);
+        let idx = s.and(v[2], s.splat_i32(63));
+        let results = [
+            zipped[0],
+            zipped[1],
+            zipped[2],
+            zipped[3],
+            even,
+            odd,
+            s.deal_i32(v[0]),
+            s.load_quads(quads),
+            s.gather_i32(x, idx),
+            s.narrow_i16(s.shr_i16::<8>(v[0]), s.shr_i16::<8>(v[1])),
+            s.splat_i32(s.top_bits_i16(v[0]) as i32),
+            s.splat_i32(s.top_bits_i8(v[0]) as i32),
+        ];
+        let mut buf = [0; 64];
+        for r in results {
+            s.store_int(buf.as_mut_ptr(), r);
+            out.push(buf[..4 * S::N].to_vec());
         }
     }
 }
@@ -225,6 +296,44 @@ fn integers_are_the_same_at_every_level() {
     let want = run(Level::Scalar);
     for level in levels() {
         for (i, (got, want)) in run(level).iter().zip(&want).enumerate() {
+            assert_eq!(got, want, "{level:?}, operation {i}");
+        }
+    }
+}
+
+#[test]
+fn lanes_move_to_their_places() {
+    let x: [u8; 256] = std::array::from_fn(|i| (i as u8).wrapping_mul(167).wrapping_add(13));
+    for level in levels() {
+        let mut out = Vec::new();
+        // SAFETY: 256 bytes, that is 64 values of 32 bits.
+        unsafe { Ops::at(level).moves(x.as_ptr(), &mut out) };
+        let n = level.lanes();
+        let dword = |i: usize| <[u8; 4]>::try_from(&x[4 * i..4 * i + 4]).unwrap();
+        let dwords = |f: &dyn Fn(usize) -> usize| -> Vec<u8> {
+            (0..n).flat_map(|l| dword(f(l))).collect()
+        };
+        let mut want: Vec<Vec<u8>> = (0..4)
+            .map(|v| {
+                let byte = |b: usize| x[4 * n * (b % 4) + b / 16 * 16 + 4 * v + b % 16 / 4];
+                (0..4 * n).map(byte).collect()
+            })
+            .collect();
+        want.push(dwords(&|l| 2 * l));
+        want.push(dwords(&|l| 2 * l + 1));
+        want.push(dwords(&|l| l % 4 * (n / 4) + l / 4));
+        want.push((0..4 * n).map(|b| x[b / 8 * 11 + b % 8]).collect());
+        want.push(dwords(&|l| usize::from(dword(2 * n + l)[0] & 63)));
+        want.push((0..4 * n).map(|b| x[2 * b + 1]).collect());
+        let top = |step: usize| {
+            let bits = (0..(4 * n / step).min(32))
+                .map(|i| u32::from(x[step * i + step - 1] >> 7) << i)
+                .sum::<u32>();
+            bits.to_le_bytes().repeat(n)
+        };
+        want.push(top(2));
+        want.push(top(1));
+        for (i, (got, want)) in out.iter().zip(&want).enumerate() {
             assert_eq!(got, want, "{level:?}, operation {i}");
         }
     }

@@ -1,0 +1,403 @@
+//! The types whose codes are vectors of a codebook: iq2_xxs, iq2_xs, iq2_s, iq3_xxs, iq3_s, iq1_s, iq1_m. Layouts and codebooks:
+//! `quant::codebook`.
+//!
+//! Vectors of eight values are loaded from the codebook one by one. Vectors of four are too many for that: where bytes can be
+//! looked up in large tables, the codebook is one table (of bytes or nibbles) for each place in the vector, and 64 vectors are
+//! looked up at once; elsewhere they are gathered.
+
+// Indices go over several arrays; iterators would be closures, which lose the vector instructions.
+#![allow(clippy::needless_range_loop)]
+
+use super::iqk::{BY4, fields, four_bits, words8};
+use super::weights::{CHUNK, Pattern, Patterns, Scales, Weights};
+use crate::cpu::simd::Simd;
+use crate::quant::Type;
+use crate::quant::codebook;
+
+/// A codebook of eight-vectors, on cache lines.
+#[repr(align(64))]
+struct Book<const N: usize>([[i8; 8]; N]);
+
+static IQ2_XXS: Book<256> = Book(codebook::IQ2_XXS);
+static IQ2_XS: Book<512> = Book(codebook::IQ2_XS);
+static IQ2_S: Book<1024> = Book(codebook::IQ2_S);
+/// Eight times the values: they can be shifted by an eighth.
+static IQ1_S: Book<2048> = Book({
+    let mut out = codebook::IQ1_S;
+    let mut i = 0;
+    while i < 2048 {
+        let mut j = 0;
+        while j < 8 {
+            out[i][j] *= 8;
+            j += 1;
+        }
+        i += 1;
+    }
+    out
+});
+
+impl<const N: usize> Book<N> {
+    /// A vector of eight-vectors; the first `4 HALVES` numbers are used.
+    #[inline(always)]
+    fn get<S: Simd>(&'static self, s: S, numbers: [u32; 8]) -> S::I {
+        let mut at = [self.0.as_ptr().cast::<u8>(); 8];
+        for l in 0..4 * S::HALVES {
+            // Too large a number, which there is not, would be another one.
+            at[l] = at[l].wrapping_add(8 * (numbers[l] as usize % N));
+        }
+        // SAFETY: each is the address of an eight-vector.
+        unsafe { s.load_quads(at) }
+    }
+}
+
+/// Sign bits of a chunk's 256 values, and the bits of vector `i` of them.
+struct Signs([u32; 9]);
+
+impl Signs {
+    #[inline(always)]
+    fn new<S: Simd>(s: S, bits: <S::Half as Simd>::I) -> Signs {
+        let mut words = [0; 9];
+        // SAFETY: half a vector has eight words.
+        unsafe { s.half().store_int(words.as_mut_ptr().cast(), bits) };
+        Signs(words)
+    }
+    #[inline(always)]
+    fn get<S: Simd>(&self, _s: S, i: usize) -> u64 {
+        let at = S::HALVES * i;
+        u64::from(self.0[at]) | u64::from(self.0[at + 1]) << 32
+    }
+}
+
+/// Bytes of eight signs from seven: the last one makes the number of negative ones even.
+#[inline(always)]
+fn even<H: Simd>(h: H, seven: H::I) -> H::I {
+    let x = h.xor(seven, h.shr_i32::<4>(seven));
+    let x = h.xor(x, h.shr_i32::<2>(x));
+    let x = h.xor(x, h.shr_i32::<1>(x));
+    // Only the lowest bit of each byte counts, into which no bits of another came.
+    let odd = h.and(x, h.splat_i8(1));
+    h.or(seven, h.shl_i32::<7>(odd))
+}
+
+/// Signs from the lower 28 bits of words, seven for eight values.
+#[inline(always)]
+fn signs_of_words<H: Simd>(h: H, words: H::I) -> H::I {
+    let a = h.and(words, h.splat_i32(0x7f));
+    let b = h.and(h.shl_i32::<1>(words), h.splat_i32(0x7f00));
+    let c = h.and(h.shl_i32::<2>(words), h.splat_i32(0x7f_0000));
+    let d = h.and(h.shl_i32::<3>(words), h.splat_i32(0x7f00_0000));
+    even(h, h.or(h.or(a, b), h.or(c, d)))
+}
+
+/// `(level + 1/2) · by · d` for eight groups.
+#[inline(always)]
+fn half_levels<S: Simd>(s: S, d: f32, by: f32, levels: <S::Half as Simd>::I) -> Scales<S> {
+    let h = s.half();
+    let levels = h.add(h.to_f32(levels), h.splat(0.5));
+    Scales::eight(s, s.widen(h.mul(h.splat(d * by), levels)))
+}
+
+/// `(level + 1/2) / 4 · d` for sixteen groups, whose levels are nibbles at `levels`.
+///
+/// # Safety
+/// `block` begins with the scale, `levels` points to eight bytes.
+#[inline(always)]
+unsafe fn quarter_levels<S: Simd>(s: S, block: *const u8, levels: *const u8) -> Scales<S> {
+    // SAFETY: the caller's promise.
+    let (d, levels) = unsafe { (s.f16_at(block), four_bits(s, levels)) };
+    let mut scales = Scales::none(s);
+    for v in 0..2 {
+        let level = s.add(s.to_f32(levels[v]), s.splat(0.5));
+        scales.scale[v] = s.mul(s.splat(0.25 * d), level);
+    }
+    scales
+}
+
+/// Defines a type by its codes for whole chunks and its scales.
+macro_rules! codebook {
+    ($name:ident, $ty:ident, bytes: $bytes:literal, group: $group:literal, |$s:ident, $p:ident, $i:ident|
+     $(before: { $($before:tt)* },)? codes: $codes:expr, scales: $scales:expr) => {
+        pub struct $name;
+        impl Weights for $name {
+            const TYPE: Type = Type::$ty;
+            const BLOCK: usize = 256;
+            const BYTES: usize = $bytes;
+            const GROUP: usize = $group;
+            const SIGNED: bool = true;
+            const WHOLE: bool = true;
+
+            #[inline(always)]
+            unsafe fn chunk<S: Simd>($s: S, $p: *const u8) -> [S::I; 8] {
+                let mut out = [$s.splat_i32(0); 8];
+                // SAFETY: the caller's promise; offsets are the block's.
+                unsafe {
+                    $($($before)*)?
+                    for $i in 0..CHUNK / (4 * S::N) {
+                        out[$i] = $codes;
+                    }
+                }
+                out
+            }
+            #[inline(always)]
+            unsafe fn scales<S: Simd>($s: S, _row: *const u8, $p: *const u8) -> Scales<S> {
+                // SAFETY: the caller's promise; offsets are the block's.
+                unsafe { $scales }
+            }
+        }
+    };
+}
+
+/// The words of signs and levels of iq2_xxs, every second one of sixteen.
+///
+/// # Safety
+/// `block` points to a block.
+#[inline(always)]
+unsafe fn odd_words<H: Simd>(h: H, block: *const u8) -> H::I {
+    // SAFETY: the caller's promise.
+    unsafe { h.unzip_i32(h.load_int(block.add(2)), h.load_int(block.add(34))).1 }
+}
+
+codebook!(Iq2Xxs, Iq2_xxs, bytes: 66, group: 32, |s, p, i|
+before: {
+    let h = s.half();
+    let signs = Signs::new(s, signs_of_words(h, odd_words(h, p)));
+},
+codes: {
+    let mut numbers = [0; 8];
+    for l in 0..4 * S::HALVES {
+        let group = S::HALVES * i + l / 4;
+        numbers[l] = u32::from(p.add(2 + 8 * group + l % 4).read());
+    }
+    s.negate_by_bits(IQ2_XXS.get(s, numbers), signs.get(s, i))
+},
+scales: half_levels(s, s.f16_at(p), 0.25, {
+    let h = s.half();
+    h.shr_i32::<28>(odd_words(h, p))
+}));
+
+codebook!(Iq2Xs, Iq2_xs, bytes: 74, group: 16, |s, p, i|
+before: {
+    let h = s.half();
+    let seven = h.narrow_i16(
+        h.shr_i16::<9>(h.load_int(p.add(2))),
+        h.shr_i16::<9>(h.load_int(p.add(34))),
+    );
+    let signs = Signs::new(s, even(h, seven));
+},
+codes: {
+    let mut numbers = [0; 8];
+    for l in 0..4 * S::HALVES {
+        let word = p.add(2 + 2 * (4 * S::HALVES * i + l)).cast::<u16>().read_unaligned();
+        numbers[l] = u32::from(word & 511);
+    }
+    s.negate_by_bits(IQ2_XS.get(s, numbers), signs.get(s, i))
+},
+scales: quarter_levels(s, p, p.add(66)));
+
+codebook!(Iq2S, Iq2_s, bytes: 82, group: 16, |s, p, i|
+before: {
+    let signs = Signs::new(s, s.half().load_int(p.add(34)));
+},
+codes: {
+    let mut numbers = [0; 8];
+    for l in 0..4 * S::HALVES {
+        let at = 4 * S::HALVES * i + l;
+        let high = u32::from(p.add(66 + at / 4).read());
+        numbers[l] = u32::from(p.add(2 + at).read()) | high << (8 - 2 * (at % 4)) & 0x300;
+    }
+    s.negate_by_bits(IQ2_S.get(s, numbers), signs.get(s, i))
+},
+scales: quarter_levels(s, p, p.add(74)));
+
+/// Shifts of an eighth, up or (where a code's bit is set) down, of vector `i`.
+#[inline(always)]
+fn shift<S: Simd>(s: S, codes: S::I, down: u32, i: usize) -> S::I {
+    let down = down >> (4 * S::HALVES * i);
+    s.add_i8(codes, s.select_i64(down, s.splat_i8(-1), s.splat_i8(1)))
+}
+
+codebook!(Iq1S, Iq1_s, bytes: 50, group: 32, |s, p, i|
+before: {
+    let h = s.half();
+    // The last 16 of 32 bytes: a word per group, whose top bit is the direction of the shift.
+    let mut down = h.top_bits_i16(h.load_int(p.add(18))) >> 8;
+    // A bit per group becomes four.
+    down = (down | down << 12) & 0x000f_000f;
+    down = (down | down << 6) & 0x0303_0303;
+    down = (down | down << 3) & 0x1111_1111;
+    let down = down * 15;
+},
+codes: {
+    let mut numbers = [0; 8];
+    for l in 0..4 * S::HALVES {
+        let at = 4 * S::HALVES * i + l;
+        let high = u32::from(p.add(34 + 2 * (at / 4)).cast::<u16>().read_unaligned());
+        let high = high << 8 >> (3 * (at % 4)) & 0x700;
+        numbers[l] = u32::from(p.add(2 + at).read()) | high;
+    }
+    shift(s, IQ1_S.get(s, numbers), down, i)
+},
+scales: {
+    let h = s.half();
+    // As floats, words are exact.
+    let words = p.add(34).cast::<[u16; 8]>().read_unaligned();
+    let mut levels = [0i32; 8];
+    for g in 0..8 {
+        levels[g] = i32::from(words[g] >> 12 & 7);
+    }
+    let levels = h.load_int(levels.as_ptr().cast());
+    half_levels(s, s.f16_at(p), 0.25, levels)
+});
+
+codebook!(Iq1M, Iq1_m, bytes: 56, group: 16, |s, p, i|
+before: {
+    // Two codes to a byte: the nibble of each, whose top bit is the direction of the shift.
+    static TWICE: Patterns<i8, 64> = Patterns({
+        let mut from = [0; 64];
+        let mut j = 0;
+        while j < 64 {
+            from[j] = (j % 32 / 2) as i8;
+            j += 1;
+        }
+        from
+    });
+    static TOP: Pattern<i16, 32> = Pattern([0x8008u16 as i16; 32]);
+    let h = s.half();
+    let top = TOP.get(h);
+    let nibbles = h.lookup16(h.load_128(p.add(32)), TWICE.get(h, 0));
+    let down = h.top_bits_i8(h.eq_i8(h.and(nibbles, top), top)) as u32;
+},
+codes: {
+    let mut numbers = [0; 8];
+    for l in 0..4 * S::HALVES {
+        let at = 4 * S::HALVES * i + l;
+        let high = u32::from(p.add(32 + at / 2).read());
+        let high = high << (8 - 4 * (at % 2)) & 0x700;
+        numbers[l] = u32::from(p.add(at).read()) | high;
+    }
+    shift(s, IQ1_S.get(s, numbers), down, i)
+},
+scales: {
+    static BY3: Pattern<i32, 16> = Pattern([0, 3, 6, 9, 16, 19, 22, 25, 0, 3, 6, 9, 16, 19, 22, 25]);
+    let words = p.add(48).cast::<[u32; 2]>().read_unaligned();
+    let (a, b) = (words[0], words[1]);
+    let bits = (a >> 12 & 15 | a >> 24 & 0xf0 | (b >> 12 & 15) << 8 | (b >> 28) << 12) as u16;
+    let d = s.f16_at((&raw const bits).cast());
+    let levels = fields::<S, 7>(s, words, &BY3);
+    let mut scales = Scales::none(s);
+    for v in 0..2 {
+        let level = s.add(s.to_f32(levels[v]), s.splat(0.5));
+        scales.scale[v] = s.mul(s.splat(0.25 * d), level);
+    }
+    scales
+});
+
+/// Byte `j` of all four-vectors of a codebook.
+const fn plane(book: &[[i8; 4]; 256], j: usize) -> [u8; 256] {
+    let mut out = [0; 256];
+    let mut i = 0;
+    while i < 256 {
+        out[i] = book[i][j] as u8;
+        i += 1;
+    }
+    out
+}
+
+/// Bytes `2 j` and `2 j + 1` of 256 four-vectors from `first` on, as the low and high halves of bytes.
+const fn nibble_plane(book: &[[i8; 4]; 512], first: usize, j: usize) -> [u8; 256] {
+    let mut out = [0; 256];
+    let mut i = 0;
+    while i < 256 {
+        let vector = book[first + i];
+        out[i] = vector[2 * j] as u8 | (vector[2 * j + 1] as u8) << 4;
+        i += 1;
+    }
+    out
+}
+
+codebook!(Iq3Xxs, Iq3_xxs, bytes: 98, group: 32, |s, p, i|
+before: {
+    static PLANES: Pattern<[u8; 256], 4> = Pattern([
+        plane(&codebook::IQ3_XXS, 0),
+        plane(&codebook::IQ3_XXS, 1),
+        plane(&codebook::IQ3_XXS, 2),
+        plane(&codebook::IQ3_XXS, 3),
+    ]);
+    static BOOK: [[i8; 4]; 256] = codebook::IQ3_XXS;
+    let h = s.half();
+    let signs = Signs::new(s, signs_of_words(h, h.load_int(p.add(66))));
+    let mut quads = [s.splat_i32(0); 8];
+    if S::BYTE_TABLES {
+        for v in 0..2 / S::HALVES {
+            let idx = s.deal_i32(s.load_int(p.add(2 + 4 * S::N * v)));
+            let zipped = s.zip4_i8([
+                s.lookup256(&PLANES.0[0], idx),
+                s.lookup256(&PLANES.0[1], idx),
+                s.lookup256(&PLANES.0[2], idx),
+                s.lookup256(&PLANES.0[3], idx),
+            ]);
+            for j in 0..4 {
+                quads[4 * v + j] = zipped[j];
+            }
+        }
+    } else {
+        for i in 0..CHUNK / (4 * S::N) {
+            quads[i] = s.gather_i32(BOOK.as_ptr().cast(), s.load_u8(p.add(2 + S::N * i)));
+        }
+    }
+},
+codes: s.negate_by_bits(quads[i], signs.get(s, i)),
+scales: half_levels(s, s.f16_at(p), 0.5, {
+    let h = s.half();
+    h.shr_i32::<28>(h.load_int(p.add(66)))
+}));
+
+codebook!(Iq3S, Iq3_s, bytes: 110, group: 32, |s, p, i|
+before: {
+    static PLANES: Pattern<[[u8; 256]; 2], 2> = Pattern([
+        [nibble_plane(&codebook::IQ3_S, 0, 0), nibble_plane(&codebook::IQ3_S, 256, 0)],
+        [nibble_plane(&codebook::IQ3_S, 0, 1), nibble_plane(&codebook::IQ3_S, 256, 1)],
+    ]);
+    static BOOK: [[i8; 4]; 512] = codebook::IQ3_S;
+    let signs = Signs::new(s, s.half().load_int(p.add(74)));
+    let mut quads = [s.splat_i32(0); 8];
+    if S::BYTE_TABLES {
+        let low = s.splat_i8(15);
+        for v in 0..2 / S::HALVES {
+            let idx = s.deal_i32(s.load_int(p.add(2 + 4 * S::N * v)));
+            let ninth = p.add(66 + S::N / 2 * v).cast::<u64>().read_unaligned();
+            let ninth = s.deal_i32(s.mask_of_bits(ninth));
+            let mut bytes = [idx; 4];
+            for j in 0..2 {
+                let [a, b] = &PLANES.0[j];
+                let x = s.select_i8(ninth, s.lookup256(b, idx), s.lookup256(a, idx));
+                bytes[2 * j] = s.and(x, low);
+                bytes[2 * j + 1] = s.and(s.shr_i16::<4>(x), low);
+            }
+            let zipped = s.zip4_i8(bytes);
+            for j in 0..4 {
+                quads[4 * v + j] = zipped[j];
+            }
+        }
+    } else {
+        static LANE: Pattern<i32, 16> =
+            Pattern([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
+        for i in 0..CHUNK / (4 * S::N) {
+            let ninth = p.add(66 + S::HALVES * i);
+            let ninth = if S::HALVES == 2 {
+                i32::from(ninth.cast::<u16>().read_unaligned())
+            } else {
+                i32::from(ninth.read())
+            };
+            let ninth = s.shrv_i32(s.splat_i32(ninth << 8), LANE.get(s));
+            let idx = s.load_u8(p.add(2 + S::N * i));
+            let idx = s.or(idx, s.and(ninth, s.splat_i32(256)));
+            quads[i] = s.gather_i32(BOOK.as_ptr().cast(), idx);
+        }
+    }
+},
+codes: s.negate_by_bits(quads[i], signs.get(s, i)),
+scales: {
+    let h = s.half();
+    half_levels(s, s.f16_at(p), 2.0, words8::<_, 15>(h, p.add(106), &BY4))
+});
