@@ -6,6 +6,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use super::shifted_search::{self, Format, Group};
 use super::superblock::BLOCK;
 use super::vector_search::{self, Searched, Vectors};
 use super::{BlockFormat, Encode, Half, Type, blocks, blocks_mut};
@@ -51,8 +52,12 @@ vectors!(IQ2_XS, IQ2_XS_SEARCHED, 512 of 8, bits: 2, "iq2_xs.bin", TWO);
 vectors!(IQ2_S, IQ2_S_SEARCHED, 1024 of 8, bits: 2, "iq2_s.bin", TWO);
 vectors!(IQ3_XXS, IQ3_XXS_SEARCHED, 256 of 4, bits: 4, "iq3_xxs.bin", IQ3_XXS_VALUES);
 vectors!(IQ3_S, IQ3_S_SEARCHED, 512 of 4, bits: 4, "iq3_s.bin", IQ3_S_VALUES);
-pub static IQ1_S: [[i8; 8]; 2048] =
+const IQ1_S_VECTORS: [[i8; 8]; 2048] =
     unpack::<8, 2, _>(include_bytes!("codebooks/iq1_s.bin"), &[-1, 0, 1]);
+pub static IQ1_S: [[i8; 8]; 2048] = IQ1_S_VECTORS;
+/// With the shift up and down, as they are searched.
+pub(super) static IQ1_S_UP: Searched<8, 2048> = Searched::shifted(&IQ1_S_VECTORS, DELTA);
+pub(super) static IQ1_S_DOWN: Searched<8, 2048> = Searched::shifted(&IQ1_S_VECTORS, -DELTA);
 
 /// What is added to, or taken from, all values of a group of iq1_s and iq1_m.
 pub(super) const DELTA: f32 = 0.125;
@@ -417,6 +422,60 @@ impl Iq3_sBlock {
     }
 }
 
+impl Iq1_sBlock {
+    #[inline(always)]
+    fn encode(x: &[f32; BLOCK], w: &[f32; BLOCK]) -> Iq1_sBlock {
+        let mut groups = [Group::default(); 8];
+        let format = Format {
+            step: 2.0,
+            offset: 1.0,
+            top: 7.0,
+            shared: true,
+        };
+        let d = shifted_search::fit::<32>(&mut { *x }, &mut { *w }, format, &mut groups);
+        let (mut qs, mut qh) = ([0; 32], [[0; 2]; 8]);
+        for (g, group) in groups.iter().enumerate() {
+            let mut high = u16::from(group.level) << 12 | u16::from(group.down[0]) << 15;
+            for (i, code) in group.codes.iter().enumerate() {
+                qs[4 * g + i] = *code as u8;
+                high |= (code >> 8) << (3 * i);
+            }
+            qh[g] = high.to_le_bytes();
+        }
+        Iq1_sBlock { d, qs, qh }
+    }
+}
+
+impl Iq1_mBlock {
+    #[inline(always)]
+    fn encode(x: &[f32; BLOCK], w: &[f32; BLOCK]) -> Iq1_mBlock {
+        let mut groups = [Group::default(); 16];
+        let format = Format {
+            step: 2.0,
+            offset: 1.0,
+            top: 7.0,
+            shared: false,
+        };
+        let d = shifted_search::fit::<16>(&mut { *x }, &mut { *w }, format, &mut groups);
+        let (mut qs, mut qh) = ([0; 32], [0; 16]);
+        let d: u16 = bytemuck::cast(d);
+        let mut scales: [u16; 4] = std::array::from_fn(|i| (d >> (4 * i) & 15) << 12);
+        for (g, group) in groups.iter().enumerate() {
+            scales[g / 4] |= u16::from(group.level) << (3 * (g % 4));
+            for i in 0..2 {
+                qs[2 * g + i] = group.codes[i] as u8;
+                let high = (group.codes[i] >> 8) as u8 | u8::from(group.down[i]) << 3;
+                qh[g] |= high << (4 * i);
+            }
+        }
+        Iq1_mBlock {
+            qs,
+            qh,
+            scales: scales.map(u16::to_le_bytes),
+        }
+    }
+}
+
 /// Makes types that can be written of blocks that have `encode`.
 macro_rules! encode {
     ($($ty:ident: $block:ident),*) => { $(
@@ -431,4 +490,7 @@ macro_rules! encode {
         }
     )* };
 }
-encode!(Iq2_xxs: Iq2_xxsBlock, Iq2_xs: Iq2_xsBlock, Iq2_s: Iq2_sBlock, Iq3_xxs: Iq3_xxsBlock, Iq3_s: Iq3_sBlock);
+encode!(
+    Iq2_xxs: Iq2_xxsBlock, Iq2_xs: Iq2_xsBlock, Iq2_s: Iq2_sBlock, Iq3_xxs: Iq3_xxsBlock, Iq3_s: Iq3_sBlock,
+    Iq1_s: Iq1_sBlock, Iq1_m: Iq1_mBlock
+);

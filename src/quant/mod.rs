@@ -20,6 +20,7 @@ pub mod kquant;
 pub mod legacy;
 pub mod nonlinear;
 pub mod search;
+mod shifted_search;
 mod superblock;
 pub mod ternary;
 #[cfg(test)]
@@ -265,8 +266,8 @@ pub const TYPES: &[TypeInfo] = &[
     TypeInfo::codec::<codebook::Iq2_s>(),
     TypeInfo::codec::<codebook::Iq3_xxs>(),
     TypeInfo::codec::<codebook::Iq3_s>(),
-    TypeInfo::decoder::<codebook::Iq1_s>(),
-    TypeInfo::decoder::<codebook::Iq1_m>(),
+    TypeInfo::codec::<codebook::Iq1_s>(),
+    TypeInfo::codec::<codebook::Iq1_m>(),
     TypeInfo::codec::<trellis::Iq1_kt>(),
     TypeInfo::codec::<trellis::Iq2_kt>(),
     TypeInfo::codec::<trellis::Iq3_kt>(),
@@ -301,8 +302,8 @@ pub const TYPES: &[TypeInfo] = &[
     TypeInfo::codec::<interleave::types::Q8_k_r16>(),
     TypeInfo::codec::<interleave::types::Q8_kv_r8>(),
     TypeInfo::codec::<interleave::types::Bf16_r16>(),
-    TypeInfo::decoder::<interleave::types::Iq1_s_r4>(),
-    TypeInfo::decoder::<interleave::types::Iq1_m_r4>(),
+    TypeInfo::codec::<interleave::types::Iq1_s_r4>(),
+    TypeInfo::codec::<interleave::types::Iq1_m_r4>(),
 ];
 
 const fn index_by_number() -> [u8; 512] {

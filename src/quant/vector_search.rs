@@ -15,13 +15,18 @@ pub struct Searched<const W: usize, const N: usize> {
 
 impl<const W: usize, const N: usize> Searched<W, N> {
     pub const fn new(vectors: &[[i8; W]; N]) -> Searched<W, N> {
+        Searched::shifted(vectors, 0.0)
+    }
+
+    /// With `shift` added to all values.
+    pub const fn shifted(vectors: &[[i8; W]; N], shift: f32) -> Searched<W, N> {
         let mut out = Searched {
             values: [[0.0; N]; W],
             squares: [[0.0; N]; W],
         };
         let mut i = 0;
         while i < N * W {
-            let v = vectors[i / W][i % W] as f32;
+            let v = vectors[i / W][i % W] as f32 + shift;
             out.values[i % W][i / W] = v;
             out.squares[i % W][i / W] = v * v;
             i += 1;
@@ -79,7 +84,7 @@ const fn passes(n: usize) -> usize {
 
 /// `Σwv²` and `Σwxv` for each vector.
 #[inline(always)]
-fn products<const W: usize, const N: usize>(
+pub fn products<const W: usize, const N: usize>(
     vectors: &Searched<W, N>,
     x: &[f32; W],
     w: &[f32; W],
@@ -104,7 +109,7 @@ fn products<const W: usize, const N: usize>(
 
 /// The vector of least error under an inverse scale.
 #[inline(always)]
-fn nearest<const N: usize>(vv: &[f32; N], xv: &[f32; N], inverse: f32) -> usize {
+pub fn nearest<const N: usize>(vv: &[f32; N], xv: &[f32; N], inverse: f32) -> usize {
     let factor = -2.0 * inverse;
     let mut least = [f32::INFINITY; LANES];
     let mut at = [0u32; LANES];

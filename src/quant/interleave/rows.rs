@@ -5,6 +5,8 @@ use bytemuck::{Pod, Zeroable};
 use crate::quant::codebook::{DELTA, IQ1_S, put_shifted};
 use crate::quant::iqk::row_scale;
 use crate::quant::kquant::Q8_kBlock;
+use crate::quant::search::block_importance;
+use crate::quant::shifted_search::{self, Format, Group};
 use crate::quant::{BlockFormat, Encode, Half, Type, blocks, blocks_mut};
 
 /// 256 bytes and their scale.
@@ -159,6 +161,48 @@ impl BlockFormat for Iq1_s_r4Row {
     }
 }
 
+impl Encode for Iq1_s_r4Row {
+    #[inline(always)]
+    fn encode(values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
+        let format = Format {
+            step: 2.0,
+            offset: 1.0,
+            top: 7.0,
+            shared: true,
+        };
+        let (d, groups) = fit_row::<32>(values, weights, format);
+        out[..2].copy_from_slice(bytemuck::bytes_of(&d));
+        for (block, group) in blocks_mut::<Self>(out).iter_mut().zip(&groups) {
+            let mut high = u16::from(group.level) << 12 | u16::from(group.down[0]) << 15;
+            for (i, code) in group.codes.iter().enumerate() {
+                block.qs[i] = *code as u8;
+                high |= (code >> 8) << (3 * i);
+            }
+            block.qh = high.to_le_bytes();
+        }
+    }
+}
+
+/// Fits a row that has one scale, in groups of `GROUP`.
+#[inline(always)]
+fn fit_row<const GROUP: usize>(
+    values: &[f32],
+    weights: Option<&[f32]>,
+    format: Format,
+) -> (Half, Vec<Group>) {
+    let mut x = values.to_vec();
+    let mut w: Vec<f32> = values
+        .as_chunks::<32>()
+        .0
+        .iter()
+        .enumerate()
+        .flat_map(|(i, x)| block_importance(x, weights, i))
+        .collect();
+    let mut groups = vec![Group::default(); values.len() / GROUP];
+    let d = shifted_search::fit::<GROUP>(&mut x, &mut w, format, &mut groups);
+    (d, groups)
+}
+
 /// Per 32 values four vectors of eight: their numbers' low bytes; per vector the upper three bits and the sign of its shift; a 4-bit
 /// level per 16 values.
 #[repr(C)]
@@ -194,5 +238,30 @@ impl BlockFormat for Iq1_m_r4Row {
 
     fn valid(row: &[u8]) -> bool {
         row_scale::<Half>(row).is_finite()
+    }
+}
+impl Encode for Iq1_m_r4Row {
+    #[inline(always)]
+    fn encode(values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
+        let format = Format {
+            step: 1.0,
+            offset: 0.0,
+            top: 15.0,
+            shared: false,
+        };
+        let (d, groups) = fit_row::<16>(values, weights, format);
+        out[..2].copy_from_slice(bytemuck::bytes_of(&d));
+        let pairs = groups.as_chunks::<2>().0;
+        for (block, pair) in blocks_mut::<Self>(out).iter_mut().zip(pairs) {
+            block.scales = pair[0].level | pair[1].level << 4;
+            for (half, group) in pair.iter().enumerate() {
+                block.qh[half] = 0;
+                for i in 0..2 {
+                    block.qs[2 * half + i] = group.codes[i] as u8;
+                    let high = (group.codes[i] >> 8) as u8 | u8::from(group.down[i]) << 3;
+                    block.qh[half] |= high << (4 * i);
+                }
+            }
+        }
     }
 }

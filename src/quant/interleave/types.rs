@@ -11,27 +11,12 @@ use crate::quant::{
 macro_rules! interleaved {
     ($ty:ident, $name:literal, $rows:literal rows of $row:ty, $unit:literal blocks by $layout:ident $(::<$($n:literal),+>)?,
      fix: $fix:expr, plain: $plain:ident, activation: $activation:ident) => {
-        interleaved!($ty, $name, codec of $rows rows of $row, $unit blocks by $layout $(::<$($n),+>)?,
-            fix: $fix, plain: $plain, activation: $activation);
-        impl Encode for $ty {
-            const REFERENCE_IS_FAST: bool = <$row>::REFERENCE_IS_FAST;
-
-            fn encode(values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
-                Self::this().encode(values, weights, out);
-            }
-            fn encode_fast(values: &[f32], out: &mut [u8]) {
-                Self::this().encode_fast(values, out);
-            }
-        }
-    };
-    ($ty:ident, $name:literal, $codec:ident of $rows:literal rows of $row:ty, $unit:literal blocks by $layout:ident $(::<$($n:literal),+>)?,
-     fix: $fix:expr, plain: $plain:ident, activation: $activation:ident) => {
         pub struct $ty;
         impl $ty {
             fn this() -> &'static Interleaved {
                 static THIS: Interleaved = Interleaved::new(
                     Type::$ty,
-                    TypeInfo::$codec::<$row>(),
+                    TypeInfo::codec::<$row>(),
                     $rows,
                     $unit,
                     layouts::$layout$(::<$($n),+>)?,
@@ -59,6 +44,16 @@ macro_rules! interleaved {
             }
             fn valid(group: &[u8]) -> bool {
                 Self::this().valid(group)
+            }
+        }
+        impl Encode for $ty {
+            const REFERENCE_IS_FAST: bool = <$row>::REFERENCE_IS_FAST;
+
+            fn encode(values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
+                Self::this().encode(values, weights, out);
+            }
+            fn encode_fast(values: &[f32], out: &mut [u8]) {
+                Self::this().encode_fast(values, out);
             }
         }
     };
@@ -124,7 +119,7 @@ interleaved!(Q8_kv_r8, "q8_KV_r8", 8 rows of rows::Q8_kv_r8Row, 1 blocks by q8_k
     plain: Q8_kv, activation: Q8_kv);
 interleaved!(Bf16_r16, "bf16_r16", 16 rows of rows::Bf16_r16Row, 2 blocks by bf16, fix: None,
     plain: Bf16, activation: Bf16);
-interleaved!(Iq1_s_r4, "iq1_s_r4", decoder of 4 rows of rows::Iq1_s_r4Row, 1 blocks by iq1_s, fix: None,
+interleaved!(Iq1_s_r4, "iq1_s_r4", 4 rows of rows::Iq1_s_r4Row, 1 blocks by iq1_s, fix: None,
     plain: Iq1_s, activation: Q8_k128);
-interleaved!(Iq1_m_r4, "iq1_m_r4", decoder of 4 rows of rows::Iq1_m_r4Row, 1 blocks by iq1_m, fix: None,
+interleaved!(Iq1_m_r4, "iq1_m_r4", 4 rows of rows::Iq1_m_r4Row, 1 blocks by iq1_m, fix: None,
     plain: Iq1_m, activation: Q8_k128);

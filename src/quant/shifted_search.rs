@@ -1,0 +1,178 @@
+//! The search for vectors of -1, 0, 1 with a shift of an eighth up or down (iq1_s, iq1_m and their interleaved kin).
+//!
+//! A run of values has one scale. Its groups have a level each, and a shift or one per cell of eight; a cell is a vector of
+//! the codebook. First each group's scale is estimated without the codebook, which makes the run's; then each group tries the
+//! levels next to its own with all vectors, and the run's scale is fitted to what was chosen.
+
+use super::Half;
+use super::codebook::{DELTA, IQ1_S_DOWN, IQ1_S_UP};
+use super::search::{self, inverse, limit, round_product};
+use super::vector_search::{Searched, nearest, products};
+
+/// Vectors of the codebook.
+const N: usize = 2048;
+/// Levels that are tried for a group.
+const LEVELS: usize = 3;
+/// Scales that are tried for a group without the codebook.
+const SCALES: usize = 12;
+
+/// How levels and shifts are stored.
+#[derive(Clone, Copy)]
+pub struct Format {
+    /// A level `l` stands for `step * l + offset`.
+    pub step: f32,
+    pub offset: f32,
+    /// The highest level.
+    pub top: f32,
+    /// The cells of a group have the same shift.
+    pub shared: bool,
+}
+
+/// Two or four cells.
+#[derive(Clone, Copy, Default)]
+pub struct Group {
+    pub level: u8,
+    pub codes: [u16; 4],
+    /// Cells that are shifted down.
+    pub down: [bool; 4],
+}
+
+/// What a group's cells sum up to at one level.
+#[derive(Clone, Copy, Default)]
+struct Sums {
+    xv: f32,
+    vv: f32,
+    codes: [u16; 4],
+    down: [bool; 4],
+}
+
+impl Sums {
+    fn error(&self, scale: f32) -> f32 {
+        scale * (scale * self.vv - 2.0 * self.xv)
+    }
+
+    fn add(&mut self, cell: usize, xv: f32, vv: f32, code: usize, down: bool) {
+        self.xv += xv;
+        self.vv += vv;
+        self.codes[cell] = code as u16;
+        self.down[cell] = down;
+    }
+}
+
+/// The scale at which values rounded to -1, 0, 1 and shifted leave the least error.
+#[inline(always)]
+fn estimate<const GROUP: usize>(x: &[f32; GROUP], w: &[f32; GROUP]) -> f32 {
+    let top = x.iter().fold(0f32, |m, v| m.max(v.abs()));
+    let mut best = (0f32, 0f32);
+    for shift in [DELTA, -DELTA] {
+        for i in 0..SCALES {
+            let inverse = inverse(top * (0.3 + 0.06 * i as f32));
+            let (mut xv, mut vv) = (0f32, 0f32);
+            for j in 0..GROUP {
+                let v = limit(round_product(x[j] * inverse - shift, 1.0), -1.0, 1.0) + shift;
+                xv += w[j] * x[j] * v;
+                vv += w[j] * v * v;
+            }
+            if xv > 0.0 && xv * xv > best.0 * vv {
+                best = (xv * xv / vv, xv / vv);
+            }
+        }
+    }
+    best.1
+}
+
+/// The best vectors of a group at each of some scales.
+#[inline(always)]
+fn vectors<const GROUP: usize>(
+    x: &[f32; GROUP],
+    w: &[f32; GROUP],
+    scales: [f32; LEVELS],
+    shared: bool,
+) -> [Sums; LEVELS] {
+    let (mut vv, mut xv) = ([0f32; N], [0f32; N]);
+    let mut by_shift = [[Sums::default(); LEVELS]; 2];
+    let mut free = [Sums::default(); LEVELS];
+    let cells = x.as_chunks::<8>().0.iter().zip(w.as_chunks::<8>().0);
+    for (cell, (x, w)) in cells.enumerate() {
+        let mut found = [[(0f32, 0f32, 0usize); LEVELS]; 2];
+        let shifted: [&Searched<8, N>; 2] = [&IQ1_S_UP, &IQ1_S_DOWN];
+        for (found, searched) in found.iter_mut().zip(shifted) {
+            products(searched, x, w, &mut vv, &mut xv);
+            for (found, scale) in found.iter_mut().zip(scales) {
+                let e = nearest(&vv, &xv, inverse(scale));
+                *found = (xv[e], vv[e], e);
+            }
+        }
+        for i in 0..LEVELS {
+            let error = |(xv, vv, _): (f32, f32, usize)| scales[i] * (scales[i] * vv - 2.0 * xv);
+            for (down, (sums, found)) in by_shift.iter_mut().zip(&found).enumerate() {
+                let (xv, vv, e) = found[i];
+                sums[i].add(cell, xv, vv, e, down == 1);
+            }
+            let down = error(found[1][i]) < error(found[0][i]);
+            let (xv, vv, e) = found[usize::from(down)][i];
+            free[i].add(cell, xv, vv, e, down);
+        }
+    }
+    if !shared {
+        return free;
+    }
+    let [up, down] = by_shift;
+    std::array::from_fn(
+        |i| match down[i].error(scales[i]) < up[i].error(scales[i]) {
+            true => down[i],
+            false => up[i],
+        },
+    )
+}
+
+/// Fits a run of groups of `GROUP` values; `x` and `w` are changed. Returns the run's scale.
+#[inline(always)]
+pub fn fit<const GROUP: usize>(
+    x: &mut [f32],
+    w: &mut [f32],
+    format: Format,
+    groups: &mut [Group],
+) -> Half {
+    groups.fill(Group::default());
+    let Some(unit) = search::normalize(x, w) else {
+        return Half::default();
+    };
+    let (xs, ws) = (x.as_chunks::<GROUP>().0, w.as_chunks::<GROUP>().0);
+    let multiple = |level: f32| format.step * level + format.offset;
+    let mut ideal = vec![0f32; xs.len()];
+    for ((ideal, x), w) in ideal.iter_mut().zip(xs).zip(ws) {
+        *ideal = estimate(x, w);
+    }
+    let top = ideal.iter().fold(0f32, |m, v| m.max(*v));
+    let store = |d: f32| Half::saturating(d * unit);
+    let half = store(top / multiple(format.top));
+    let d = half.get() / unit;
+    let (mut sum_lx, mut sum_ll) = (0f64, 0f64);
+    for (((group, ideal), x), w) in groups.iter_mut().zip(&ideal).zip(xs).zip(ws) {
+        let near = round_product(ideal * inverse(d) - format.offset, 1.0 / format.step);
+        let levels: [f32; LEVELS] =
+            std::array::from_fn(|i| limit(near + i as f32 - 1.0, 0.0, format.top));
+        let scales = levels.map(|level| d * multiple(level));
+        let sums = vectors(x, w, scales, format.shared);
+        let mut best = 0;
+        for i in 1..LEVELS {
+            if sums[i].error(scales[i]) < sums[best].error(scales[best]) {
+                best = i;
+            }
+        }
+        *group = Group {
+            level: levels[best] as u8,
+            codes: sums[best].codes,
+            down: sums[best].down,
+        };
+        let m = f64::from(multiple(levels[best]));
+        sum_lx += m * f64::from(sums[best].xv);
+        sum_ll += m * m * f64::from(sums[best].vv);
+    }
+    if sum_lx > 0.0 && sum_ll > 0.0 {
+        store((sum_lx / sum_ll) as f32)
+    } else {
+        half
+    }
+}
