@@ -40,7 +40,7 @@ fn packed_rows_are_the_reference_s() {
     };
     let values = values();
     let weights = vec![1f32; N];
-    let quantize = |ty: Type| {
+    let quantize = |ty: Type, weights: *const f32| {
         // SAFETY: as many values and bytes as rows of this type have.
         unsafe {
             let mut out = vec![0u8; row_size(ty.raw(), N as i64) * ROWS];
@@ -51,11 +51,7 @@ fn packed_rows_are_the_reference_s() {
                 0,
                 ROWS as i64,
                 N as i64,
-                match ty {
-                    // The reference cannot weigh these.
-                    Type::Q4_0_4_4 | Type::Q4_0_4_8 | Type::Q4_0_8_8 | Type::Q4_0 => null(),
-                    _ => weights.as_ptr(),
-                },
+                weights,
             );
             out
         }
@@ -71,8 +67,13 @@ fn packed_rows_are_the_reference_s() {
             continue;
         }
         n += 1;
-        let plain = quantize(i.plain.ty);
-        let expected = quantize(i.ty);
+        let weights = match i.ty {
+            // The reference cannot weigh these.
+            Type::Q4_0_4_4 | Type::Q4_0_4_8 | Type::Q4_0_8_8 => null(),
+            _ => weights.as_ptr(),
+        };
+        let plain = quantize(i.plain.ty, weights);
+        let expected = quantize(i.ty, weights);
         let group = plain.len() / ROWS * i.rows;
         let mut packed = vec![0; group];
         for (plain, expected) in plain.chunks_exact(group).zip(expected.chunks_exact(group)) {
