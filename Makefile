@@ -15,7 +15,7 @@ ifeq ($(origin BUILT),file)
 BUILD   := build
 endif
 
-.PHONY: help demo build test bench acceptance generate install clean
+.PHONY: help demo build test bench acceptance types generate install clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 14
@@ -38,6 +38,9 @@ bench: $(BUILD) ## speed beside the reference, in alternating runs
 
 acceptance: $(BUILD) ## every measurement that ikrs promises, whole, in one table: figure against target
 	$(CARGO) run --release -p ffi-tests --bin measure -- acceptance
+
+types: $(BUILD) ## rewrite docs/types.md and its plot: bits and errors of every tensor type
+	$(CARGO) run --release -p ffi-tests --bin measure -- types
 
 generate: ## rewrite the files made from the source: include/, docs/abi-coverage.md
 	$(CARGO) run --release -p ffi-tests --bin generate

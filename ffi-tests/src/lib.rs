@@ -9,6 +9,7 @@
 //! * [`program`]: C and C++ programs linked with `libikrs.so`.
 //! * [`acceptance`]: what ikrs promises about real models, measured.
 //! * [`session`]: a model and a context in one of them.
+//! * [`types`]: the page about tensor types.
 //! * [`drive`]: `../shared/tools/drive.py` over either library.
 //!
 //! A test that needs the reference fails without it: nothing here skips.
@@ -24,6 +25,7 @@ pub mod paths;
 pub mod program;
 pub mod reference;
 pub mod session;
+pub mod types;
 
 use std::process::{Command, Output};
 

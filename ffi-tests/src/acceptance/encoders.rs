@@ -30,8 +30,8 @@ const SLOW: [&str; 17] = [
 
 /// Rows of a matrix, and the importance of its columns.
 pub struct Matrix {
-    values: Vec<f32>,
-    weights: Vec<f32>,
+    pub values: Vec<f32>,
+    pub weights: Vec<f32>,
 }
 
 impl Matrix {
@@ -205,7 +205,7 @@ fn measure(
 
 /// Whether a type is made for stored weights and has an encoder: not the partners of other types in products, nor the types
 /// for models with three values only, which have no scale to choose.
-fn is_measured(ty: &TypeInfo) -> bool {
+pub fn is_measured(ty: &TypeInfo) -> bool {
     let ternary = matches!(ty.ty, Type::Iq1_bn | Type::Iq2_bn | Type::I2_s);
     let partner = ty.name.starts_with("q8_") && ty.ty != Type::Q8_0 && ty.ty != Type::Q8_kv;
     // Types with interleaved rows are encoded by their plain partners.

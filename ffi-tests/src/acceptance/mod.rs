@@ -11,7 +11,7 @@ mod speed;
 use std::fmt;
 
 pub use binding::{ik_llama, vocabularies};
-pub use encoders::encoders;
+pub use encoders::{Matrix, encoders, is_measured, matrices};
 pub use examples::{EXAMPLES, valgrind};
 pub use files::{FileTypes, LAYOUTS, Layout, repacked};
 pub use numbers::{Setting, f32_logits, perplexity, same_for_all_threads};

@@ -1,10 +1,11 @@
 //! `make acceptance` and `make bench`: tables of figures against targets. Fails if one is missed. `measure encoders` takes the
 //! part about encoders: `all` stands for all rows instead of a sample, names choose types. `measure files` takes the part about
-//! files of each type, with perplexities over `CHUNKS` chunks (24; 0 for none).
+//! files of each type, with perplexities over `CHUNKS` chunks (24; 0 for none). `measure types` writes docs/types.md and its plot.
 
 use std::process::ExitCode;
 
 use ffi_tests::acceptance::{self, ENCODER_STEP, FileTypes, Row, SPEED_MODELS};
+use ffi_tests::{paths, types};
 
 fn main() -> ExitCode {
     let mut rows: Vec<Row> = Vec::new();
@@ -29,6 +30,13 @@ fn main() -> ExitCode {
             let step = if all { 1 } else { ENCODER_STEP };
             acceptance::encoders(step, &names, &mut report);
         }
+        Some("types") => {
+            let docs = paths::root().join("docs");
+            let (page, plot) = types::page();
+            std::fs::write(docs.join("types.md"), page).expect("docs is writable");
+            std::fs::write(docs.join("types.svg"), plot).expect("docs is writable");
+            return ExitCode::SUCCESS;
+        }
         Some("files") => {
             let mut names: Vec<String> = std::env::args().skip(2).collect();
             let chunks = names.first().and_then(|n| n.parse::<usize>().ok());
@@ -40,7 +48,7 @@ fn main() -> ExitCode {
         }
         _ => {
             eprintln!(
-                "usage: measure acceptance | bench | encoders [all] [TYPE...] | files [CHUNKS] [FILETYPE...]"
+                "usage: measure acceptance | bench | encoders [all] [TYPE...] | files [CHUNKS] [FILETYPE...] | types"
             );
             return ExitCode::from(2);
         }

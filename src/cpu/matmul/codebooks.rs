@@ -154,7 +154,10 @@ macro_rules! codebook {
 #[inline(always)]
 unsafe fn odd_words<H: Simd>(h: H, block: *const u8) -> H::I {
     // SAFETY: the caller's promise.
-    unsafe { h.unzip_i32(h.load_int(block.add(2)), h.load_int(block.add(34))).1 }
+    unsafe {
+        h.unzip_i32(h.load_int(block.add(2)), h.load_int(block.add(34)))
+            .1
+    }
 }
 
 codebook!(Iq2Xxs, Iq2_xxs, bytes: 66, group: 32, |s, p, i|

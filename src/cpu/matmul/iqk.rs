@@ -64,7 +64,10 @@ pub unsafe fn words8<H: Simd, const MASK: i32>(
 ) -> H::I {
     // SAFETY: the caller's promise.
     let word = unsafe { p.cast::<i32>().read_unaligned() };
-    h.and(h.shrv_i32(h.splat_i32(word), counts.get(h)), h.splat_i32(MASK))
+    h.and(
+        h.shrv_i32(h.splat_i32(word), counts.get(h)),
+        h.splat_i32(MASK),
+    )
 }
 
 /// The values of eight codes (in 32-bit lanes) on the grid of iq4_nl.
@@ -262,11 +265,11 @@ per_block!(Iq5K, Iq5_k, bytes: 176, shift: 2.0, |s, p, i|
     codes: fives(s, p.add(16), p.add(144), i),
     levels: six_bits(s, p.add(4)));
 per_block!(Iq6K, Iq6_k, bytes: 212, shift: 1.0, |s, p, i|
-    codes: sixes(s, p.add(20), p.add(148), i),
-    levels: {
-        let levels = p.add(4).cast::<i8>();
-        [s.load_i8(levels), s.load_i8(levels.add(16 - S::N))]
-    });
+codes: sixes(s, p.add(20), p.add(148), i),
+levels: {
+    let levels = p.add(4).cast::<i8>();
+    [s.load_i8(levels), s.load_i8(levels.add(16 - S::N))]
+});
 
 /// Defines a type with groups of 32 and a scale in front of each row.
 macro_rules! per_row {

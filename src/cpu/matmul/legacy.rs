@@ -223,3 +223,37 @@ impl Weights for Iq4Nl {
         Scales::eight(s, unsafe { s.gather_f16::<18>(chunk) })
     }
 }
+
+/// Defines a type whose codes are bytes in order, from byte `$from` of a block, with the scale that `$scale` reads.
+macro_rules! bytes {
+    ($name:ident, $ty:ident, block: $block:literal in $bytes:literal bytes, meta: $meta:literal, from: $from:literal,
+     scale: |$s:ident, $row:ident, $chunk:ident| $scale:expr) => {
+        pub struct $name;
+        impl Weights for $name {
+            const TYPE: Type = Type::$ty;
+            const BLOCK: usize = $block;
+            const BYTES: usize = $bytes;
+            const META: usize = $meta;
+            const GROUP: usize = 32;
+            const SIGNED: bool = true;
+
+            #[inline(always)]
+            unsafe fn codes<S: Simd>(s: S, chunk: *const u8, i: usize) -> S::I {
+                // SAFETY: the caller's promise.
+                unsafe { s.load_int(chunk.add($from + 4 * S::N * i)) }
+            }
+            #[inline(always)]
+            unsafe fn scales<S: Simd>($s: S, $row: *const u8, $chunk: *const u8) -> Scales<S> {
+                // SAFETY: the caller's promise.
+                let d: f32 = unsafe { $scale };
+                Scales::eight($s, $s.splat(d))
+            }
+        }
+    };
+}
+
+// The plain rows of interleaved types, and q8_KV, whose rows have the sum of their codes behind the scale.
+bytes!(Q8KR8, Q8_k_r8, block: 256 in 258 bytes, meta: 0, from: 2, scale: |s, _row, chunk| s.f16_at(chunk));
+bytes!(Q8KR16, Q8_k_r16, block: 256 in 258 bytes, meta: 0, from: 2, scale: |s, _row, chunk| s.f16_at(chunk));
+bytes!(Q8KvR8, Q8_kv_r8, block: 32 in 32 bytes, meta: 4, from: 0, scale: |s, row, _chunk| row.cast::<f32>().read_unaligned());
+bytes!(Q8Kv, Q8_kv, block: 32 in 32 bytes, meta: 8, from: 0, scale: |s, row, _chunk| row.cast::<f32>().read_unaligned());

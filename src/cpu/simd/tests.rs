@@ -310,9 +310,8 @@ fn lanes_move_to_their_places() {
         unsafe { Ops::at(level).moves(x.as_ptr(), &mut out) };
         let n = level.lanes();
         let dword = |i: usize| <[u8; 4]>::try_from(&x[4 * i..4 * i + 4]).unwrap();
-        let dwords = |f: &dyn Fn(usize) -> usize| -> Vec<u8> {
-            (0..n).flat_map(|l| dword(f(l))).collect()
-        };
+        let dwords =
+            |f: &dyn Fn(usize) -> usize| -> Vec<u8> { (0..n).flat_map(|l| dword(f(l))).collect() };
         let mut want: Vec<Vec<u8>> = (0..4)
             .map(|v| {
                 let byte = |b: usize| x[4 * n * (b % 4) + b / 16 * 16 + 4 * v + b % 16 / 4];

@@ -274,3 +274,65 @@ fn repacking_interleaves_the_rows_of_matching_tensors() {
     quantize(&path("packed"), &path("again"), &again).unwrap();
     assert!(!path("again").exists());
 }
+
+#[test]
+fn parts_stay_parts_and_those_that_are_there_are_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let input = dir.path().join("in-00001-of-00002.gguf");
+    for no in 0..2u16 {
+        let mut metadata = Metadata::default();
+        if no == 0 {
+            let arch = Value::Str(Text::new(b"llama"));
+            metadata.set(name("general.architecture"), arch);
+            metadata.set(name("llama.block_count"), Value::U32(2));
+        }
+        metadata.set(name("split.no"), Value::U16(no));
+        metadata.set(name("split.count"), Value::U16(2));
+        metadata.set(name("split.tensors.count"), Value::I32(4));
+        let infos = ["attn_v", "ffn_up"].map(|part| {
+            let tensor = name(&format!("blk.{no}.{part}.weight"));
+            TensorInfo::new(tensor, Type::F32, 2, [N as i64, ROWS as i64, 1, 1]).unwrap()
+        });
+        let path = dir.path().join(format!("in-0000{}-of-00002.gguf", no + 1));
+        let mut writer = Writer::create(path, &metadata, infos.to_vec()).unwrap();
+        for info in writer.tensors().to_vec() {
+            let values = (0..info.size / 4).flat_map(|i| value(i).to_le_bytes());
+            writer.write(&values.collect::<Vec<_>>()).unwrap();
+        }
+        writer.finish().unwrap();
+    }
+    let part = |no: u32| dir.path().join(format!("out-0000{no}-of-00002.gguf"));
+    let split = Options {
+        keep_split: true,
+        partial: true,
+        ..options(Ftype::MostlyQ8_0)
+    };
+    quantize(&input, &dir.path().join("out"), &split).unwrap();
+    for no in 1..=2 {
+        let file = File::open(part(no)).unwrap();
+        assert_eq!(file.tensors().len(), 2);
+        assert!(file.tensors().iter().all(|t| t.ty == Type::Q8_0));
+        let says = |key| file.metadata().get_u32(key).unwrap();
+        assert_eq!(
+            (says("split.no"), says("split.count")),
+            (Some(no - 1), Some(2))
+        );
+        // Only the first part has the model's keys.
+        assert_eq!(says("llama.block_count").is_some(), no == 1);
+    }
+
+    // What is missing is made again, the other part is not touched.
+    let second = std::fs::read(part(2)).unwrap();
+    std::fs::remove_file(part(2)).unwrap();
+    std::fs::write(part(1), "mine").unwrap();
+    quantize(&input, &dir.path().join("out"), &split).unwrap();
+    assert!(std::fs::read(part(2)).unwrap() == second);
+    assert_eq!(std::fs::read(part(1)).unwrap(), b"mine");
+
+    // Joined, it is one file of the whole model.
+    let whole = dir.path().join("whole.gguf");
+    quantize(&input, &whole, &options(Ftype::MostlyQ8_0)).unwrap();
+    let whole = File::open(whole).unwrap();
+    assert_eq!(whole.tensors().len(), 4);
+    assert!(whole.metadata().value("split.count").is_none());
+}
