@@ -40,13 +40,36 @@ pub struct State {
 crate::kernels! {
     /// Kernels of attention.
     pub struct Kernels {
-        /// `c[m][n] = a[m][k] b[k][n]`, or `+=` if `accumulate`. The last dimension is dense, the strides in floats.
+        /// `c[m][n] = a[m][k] b[k][n]`, or `+=` if `accumulate`. The last dimension is dense, the strides of `a` and `c` in
+        /// floats, that of `b` in bytes.
         fn gemm(
-            m: usize, n: usize, k: usize, a: *const f32, lda: usize, b: *const f32, ldb: usize, c: *mut f32, ldc: usize,
+            m: usize, n: usize, k: usize, a: *const f32, lda: usize, b: *const u8, ldb: usize, c: *mut f32, ldc: usize,
             accumulate: bool,
-        ) = gemm;
-        /// Scores of `m` queries (dense, `d` floats each) with `n` keys: `s[i][j] = q[i] k[j]`, `s` with stride [`TILE`].
-        fn scores(m: usize, n: usize, d: usize, q: *const f32, k: *const f32, ldk: usize, s: *mut f32) = scores;
+        ) = gemm::<_, f32>;
+        /// As [`Kernels::gemm`], with rows of `b` as the cache has them.
+        fn gemm_f16(
+            m: usize, n: usize, k: usize, a: *const f32, lda: usize, b: *const u8, ldb: usize, c: *mut f32, ldc: usize,
+            accumulate: bool,
+        ) = gemm::<_, f16>;
+        fn gemm_bf16(
+            m: usize, n: usize, k: usize, a: *const f32, lda: usize, b: *const u8, ldb: usize, c: *mut f32, ldc: usize,
+            accumulate: bool,
+        ) = gemm::<_, bf16>;
+        fn gemm_q8_0(
+            m: usize, n: usize, k: usize, a: *const f32, lda: usize, b: *const u8, ldb: usize, c: *mut f32, ldc: usize,
+            accumulate: bool,
+        ) = gemm::<_, Q8_0Block>;
+        /// Scores of `m` queries (dense, `d` floats each) with `n` keys, `stride` bytes apart: `s[i][j] = q[i] k[j]`, `s` with
+        /// stride [`TILE`].
+        fn scores(m: usize, n: usize, d: usize, q: *const f32, k: *const u8, stride: usize, s: *mut f32) = scores::<_, f32>;
+        /// As [`Kernels::scores`], with keys as the cache has them.
+        fn scores_f16(m: usize, n: usize, d: usize, q: *const f32, k: *const u8, stride: usize, s: *mut f32) = scores::<_, f16>;
+        fn scores_bf16(m: usize, n: usize, d: usize, q: *const f32, k: *const u8, stride: usize, s: *mut f32) =
+            scores::<_, bf16>;
+        fn scores_q8_0(m: usize, n: usize, d: usize, q: *const f32, k: *const u8, stride: usize, s: *mut f32) =
+            scores::<_, Q8_0Block>;
+        /// Rounds `d` values, a multiple of 32, to what q8_0 makes of them.
+        fn round_to_q8_0(d: usize, x: *mut f32) = round_to_q8_0;
         /// Turns `m` rows of `n` scores (stride [`TILE`]) into weights and brings the state up to date.
         fn soften(m: usize, n: usize, s: *mut f32, how: &Softening, state: &State) = soften;
         /// `t[d][TILE]` from `n` dense rows `k[n][d]`, zeros up to the next multiple of 8 rows.
@@ -54,7 +77,7 @@ crate::kernels! {
         /// Rows of `d` values of f16, bf16 or q8_0, `stride` bytes apart, as dense rows of floats.
         fn rows_f16(n: usize, d: usize, from: *const u8, stride: usize, to: *mut f32) = rows::<_, f16>;
         fn rows_bf16(n: usize, d: usize, from: *const u8, stride: usize, to: *mut f32) = rows::<_, bf16>;
-        fn rows_q8_0(n: usize, d: usize, from: *const u8, stride: usize, to: *mut f32) = rows_q8_0;
+        fn rows_q8_0(n: usize, d: usize, from: *const u8, stride: usize, to: *mut f32) = rows::<_, Q8_0Block>;
         /// How many of the first `n` columns of the masks of `m` queries are in use: one more than the last not minus infinity.
         fn used(m: usize, n: usize, mask: *const f16, stride: usize) -> usize = used;
     }
@@ -63,14 +86,14 @@ crate::kernels! {
 /// # Safety
 /// The matrices are there.
 #[inline(always)]
-unsafe fn gemm<S: Simd>(
+unsafe fn gemm<S: Simd, T: Stored>(
     s: S,
     m: usize,
     n: usize,
     k: usize,
     a: *const f32,
     lda: usize,
-    b: *const f32,
+    b: *const u8,
     ldb: usize,
     c: *mut f32,
     ldc: usize,
@@ -82,12 +105,12 @@ unsafe fn gemm<S: Simd>(
         while i < m {
             let (a, c) = (a.add(i * lda), c.add(i * ldc));
             match m - i {
-                1 => columns::<S, 1>(s, n, k, a, lda, b, ldb, c, ldc, accumulate),
-                2 => columns::<S, 2>(s, n, k, a, lda, b, ldb, c, ldc, accumulate),
-                3 => columns::<S, 3>(s, n, k, a, lda, b, ldb, c, ldc, accumulate),
-                4 => columns::<S, 4>(s, n, k, a, lda, b, ldb, c, ldc, accumulate),
-                5 => columns::<S, 5>(s, n, k, a, lda, b, ldb, c, ldc, accumulate),
-                _ => columns::<S, 6>(s, n, k, a, lda, b, ldb, c, ldc, accumulate),
+                1 => columns::<S, T, 1>(s, n, k, a, lda, b, ldb, c, ldc, accumulate),
+                2 => columns::<S, T, 2>(s, n, k, a, lda, b, ldb, c, ldc, accumulate),
+                3 => columns::<S, T, 3>(s, n, k, a, lda, b, ldb, c, ldc, accumulate),
+                4 => columns::<S, T, 4>(s, n, k, a, lda, b, ldb, c, ldc, accumulate),
+                5 => columns::<S, T, 5>(s, n, k, a, lda, b, ldb, c, ldc, accumulate),
+                _ => columns::<S, T, 6>(s, n, k, a, lda, b, ldb, c, ldc, accumulate),
             }
             i += 6;
         }
@@ -99,13 +122,13 @@ unsafe fn gemm<S: Simd>(
 /// # Safety
 /// The matrices are there.
 #[inline(always)]
-unsafe fn columns<S: Simd, const M: usize>(
+unsafe fn columns<S: Simd, T: Stored, const M: usize>(
     s: S,
     n: usize,
     k: usize,
     a: *const f32,
     lda: usize,
-    b: *const f32,
+    b: *const u8,
     ldb: usize,
     c: *mut f32,
     ldc: usize,
@@ -116,35 +139,48 @@ unsafe fn columns<S: Simd, const M: usize>(
     unsafe {
         // Six rows of four 512-bit vectors, or of two 256-bit ones, and what they are made of fit the registers.
         while S::N == 16 && j + 4 * S::N <= n {
-            let (b, c) = (b.add(j), c.add(j));
-            block::<S, M, 4>(s, S::N, k, a, lda, b, ldb, c, ldc, accumulate);
+            let c = c.add(j);
+            block::<S, T, M, 4>(s, j, S::N, k, a, lda, b, ldb, c, ldc, accumulate);
             j += 4 * S::N;
         }
         while j + 2 * S::N <= n {
-            let (b, c) = (b.add(j), c.add(j));
-            block::<S, M, 2>(s, S::N, k, a, lda, b, ldb, c, ldc, accumulate);
+            let c = c.add(j);
+            block::<S, T, M, 2>(s, j, S::N, k, a, lda, b, ldb, c, ldc, accumulate);
             j += 2 * S::N;
         }
         while j < n {
-            let (b, c) = (b.add(j), c.add(j));
-            block::<S, M, 1>(s, (n - j).min(S::N), k, a, lda, b, ldb, c, ldc, accumulate);
+            let c = c.add(j);
+            block::<S, T, M, 1>(
+                s,
+                j,
+                (n - j).min(S::N),
+                k,
+                a,
+                lda,
+                b,
+                ldb,
+                c,
+                ldc,
+                accumulate,
+            );
             j += S::N;
         }
     }
 }
 
-/// `M` rows by `V` vectors of columns, of which the last has `last` values.
+/// `M` rows by `V` vectors of columns from `first` on, of which the last has `last` values.
 ///
 /// # Safety
 /// The matrices are there.
 #[inline(always)]
-unsafe fn block<S: Simd, const M: usize, const V: usize>(
+unsafe fn block<S: Simd, T: Stored, const M: usize, const V: usize>(
     s: S,
+    first: usize,
     last: usize,
     k: usize,
     a: *const f32,
     lda: usize,
-    b: *const f32,
+    b: *const u8,
     ldb: usize,
     c: *mut f32,
     ldc: usize,
@@ -167,14 +203,14 @@ unsafe fn block<S: Simd, const M: usize, const V: usize>(
             }
         }
         for p in 0..k {
+            let from = b.add(p * ldb);
+            if T::PREFETCH {
+                ask_ahead(s, from.add(T::bytes(first)), ldb, T::bytes(V * S::N));
+            }
             let mut row = [s.zero(); V];
             for v in 0..V {
-                let at = b.add(p * ldb + v * S::N);
-                row[v] = if whole {
-                    s.load(at)
-                } else {
-                    s.load_part(at, last)
-                };
+                let left = if whole { S::N } else { last };
+                row[v] = T::load(s, from, first + v * S::N, left);
             }
             for i in 0..M {
                 let x = s.splat(*a.add(i * lda + p));
@@ -196,50 +232,94 @@ unsafe fn block<S: Simd, const M: usize, const V: usize>(
     }
 }
 
+/// Keys whose scores are computed together; as many queries on 16 lanes, half of them on 8, fit the registers with them.
+const KEYS: usize = 4;
+
 /// # Safety
 /// The queries and keys are there, and `s` has room for `m` rows.
 #[inline(always)]
-unsafe fn scores<S: Simd>(
+unsafe fn scores<S: Simd, T: Stored>(
     s: S,
     m: usize,
     n: usize,
     d: usize,
     q: *const f32,
-    k: *const f32,
-    ldk: usize,
+    k: *const u8,
+    stride: usize,
+    out: *mut f32,
+) {
+    let mut i = 0;
+    while i < m {
+        let (q, out) = (q.wrapping_add(i * d), out.wrapping_add(i * TILE));
+        // SAFETY: the queries that are left.
+        unsafe {
+            match m - i {
+                1 => scores_of::<S, T, 1>(s, n, d, q, k, stride, out),
+                2 | 3 => scores_of::<S, T, 2>(s, n, d, q, k, stride, out),
+                _ if S::N < 16 => scores_of::<S, T, 2>(s, n, d, q, k, stride, out),
+                _ => scores_of::<S, T, 4>(s, n, d, q, k, stride, out),
+            }
+        }
+        i += match m - i {
+            1 => 1,
+            2 | 3 => 2,
+            _ if S::N < 16 => 2,
+            _ => 4,
+        };
+    }
+}
+
+/// Scores of `M` queries.
+///
+/// # Safety
+/// As for [`scores`].
+#[inline(always)]
+unsafe fn scores_of<S: Simd, T: Stored, const M: usize>(
+    s: S,
+    n: usize,
+    d: usize,
+    q: *const f32,
+    k: *const u8,
+    stride: usize,
     out: *mut f32,
 ) {
     let half = s.half();
-    for i in 0..m {
-        let mut j = 0;
-        while j < n {
-            // Eight keys at a time; behind the last one the last is taken again, its place in the row is free.
-            let mut rows = [k; 8];
-            for (r, row) in rows.iter_mut().enumerate() {
-                *row = k.wrapping_add((j + r).min(n - 1) * ldk);
+    let mut j = 0;
+    while j < n {
+        // Behind the last key the last is taken again, its place in the row is free.
+        let mut rows = [k; KEYS];
+        for r in 0..KEYS {
+            rows[r] = k.wrapping_add((j + r).min(n - 1) * stride);
+            if T::PREFETCH {
+                ask_ahead(s, rows[r], stride, T::bytes(d));
             }
-            let mut acc = [s.zero(); 8];
-            let mut p = 0;
-            // SAFETY: the queries and keys have `d` floats.
+        }
+        let mut acc = [[s.zero(); KEYS]; M];
+        let mut p = 0;
+        while p < d {
+            let left = (d - p).min(S::N);
+            // SAFETY: queries and keys have `d` values.
             unsafe {
-                let q = q.add(i * d);
-                while p + S::N <= d {
-                    let x = s.load(q.add(p));
-                    for r in 0..8 {
-                        acc[r] = s.fma(x, s.load(rows[r].add(p)), acc[r]);
-                    }
-                    p += S::N;
+                let mut key = [s.zero(); KEYS];
+                for r in 0..KEYS {
+                    key[r] = T::load(s, rows[r], p, left);
                 }
-                if p < d {
-                    let x = s.load_part(q.add(p), d - p);
-                    for r in 0..8 {
-                        acc[r] = s.fma(x, s.load_part(rows[r].add(p), d - p), acc[r]);
+                for i in 0..M {
+                    let x = <f32 as Stored>::load(s, q.add(i * d).cast(), p, left);
+                    for r in 0..KEYS {
+                        acc[i][r] = s.fma(x, key[r], acc[i][r]);
                     }
                 }
             }
+            p += S::N;
+        }
+        // Two queries' sums at a time.
+        let mut i = 0;
+        while i < M {
             let mut lanes = [s.splat_i32(0); 8];
-            for r in 0..8 {
-                lanes[r] = s.cast_i(acc[r]);
+            for r in 0..KEYS {
+                lanes[r] = s.cast_i(acc[i][r]);
+                lanes[KEYS + r] = s.cast_i(acc[(i + 1).min(M - 1)][r]);
             }
             let lanes = s.transpose8(lanes);
             let mut sum = [s.zero(); 4];
@@ -248,17 +328,22 @@ unsafe fn scores<S: Simd>(
             }
             let sum = s.add(s.add(sum[0], sum[2]), s.add(sum[1], sum[3]));
             let mut sums = [0f32; 16];
-            // SAFETY: a vector has at most 16 floats; rows of scores have a multiple of 8.
+            // SAFETY: a vector has at most 16 floats; rows of scores have a multiple of `KEYS`.
             unsafe {
                 s.store(sums.as_mut_ptr(), sum);
-                let mut total = half.load(sums.as_ptr());
                 if S::N == 16 {
-                    total = half.add(total, half.load(sums.as_ptr().add(8)));
+                    let total = half.add(half.load(sums.as_ptr()), half.load(sums.as_ptr().add(8)));
+                    half.store(sums.as_mut_ptr(), total);
                 }
-                half.store(out.add(i * TILE + j), total);
+                let to = out.add(i * TILE + j);
+                std::ptr::copy_nonoverlapping(sums.as_ptr(), to, KEYS);
+                if i + 1 < M {
+                    std::ptr::copy_nonoverlapping(sums.as_ptr().add(KEYS), to.add(TILE), KEYS);
+                }
             }
-            j += 8;
+            i += 2;
         }
+        j += KEYS;
     }
 }
 
@@ -426,36 +511,72 @@ fn ask_ahead<S: Simd>(s: S, row: *const u8, stride: usize, bytes: usize) {
     }
 }
 
-/// 16-bit floats.
-trait Float16: Copy {
+/// What rows of keys, values and of other matrices can be made of.
+trait Stored {
+    /// The rows come from memory, which is asked for ahead.
+    const PREFETCH: bool;
+    /// Bytes of `n` values.
+    fn bytes(n: usize) -> usize;
+    /// Values `i` and following, a multiple of `N`, of a row; `left` of them are there (at most N).
+    ///
     /// # Safety
-    /// `p` points to `n.min(N)` values.
-    unsafe fn load<S: Simd>(s: S, p: *const Self, n: usize) -> S::F;
+    /// They are.
+    unsafe fn load<S: Simd>(s: S, row: *const u8, i: usize, left: usize) -> S::F;
 }
-macro_rules! float16 {
-    ($t:ty, $load:ident, $load_part:ident) => {
-        impl Float16 for $t {
+
+macro_rules! floats {
+    ($t:ty, $prefetch:literal, $load:ident, $load_part:ident) => {
+        impl Stored for $t {
+            const PREFETCH: bool = $prefetch;
+
+            fn bytes(n: usize) -> usize {
+                n * size_of::<$t>()
+            }
+
             #[inline(always)]
-            unsafe fn load<S: Simd>(s: S, p: *const $t, n: usize) -> S::F {
+            unsafe fn load<S: Simd>(s: S, row: *const u8, i: usize, left: usize) -> S::F {
                 // SAFETY: the caller's promise.
                 unsafe {
-                    if n >= S::N {
+                    let p = row.cast::<$t>().add(i);
+                    if left >= S::N {
                         s.$load(p)
                     } else {
-                        s.$load_part(p, n)
+                        s.$load_part(p, left)
                     }
                 }
             }
         }
     };
 }
-float16!(f16, load_f16, load_f16_part);
-float16!(bf16, load_bf16, load_bf16_part);
+floats!(f32, false, load, load_part);
+floats!(f16, true, load_f16, load_f16_part);
+floats!(bf16, true, load_bf16, load_bf16_part);
+
+impl Stored for Q8_0Block {
+    const PREFETCH: bool = true;
+
+    fn bytes(n: usize) -> usize {
+        n / 32 * size_of::<Q8_0Block>()
+    }
+
+    #[inline(always)]
+    unsafe fn load<S: Simd>(s: S, row: *const u8, i: usize, _left: usize) -> S::F {
+        // SAFETY: the caller's promise; a block is made of bytes, has 32 codes, and N divides 32.
+        unsafe {
+            let block = &*row.cast::<Q8_0Block>().add(i / 32);
+            let codes = s.load_i8(block.qs.as_ptr().add(i % 32));
+            s.mul(
+                s.to_f32(codes),
+                s.splat(s.f16_at((&raw const block.d).cast())),
+            )
+        }
+    }
+}
 
 /// # Safety
 /// The rows are there, and `to` has room.
 #[inline(always)]
-unsafe fn rows<S: Simd, T: Float16>(
+unsafe fn rows<S: Simd, T: Stored>(
     s: S,
     n: usize,
     d: usize,
@@ -465,12 +586,12 @@ unsafe fn rows<S: Simd, T: Float16>(
 ) {
     for r in 0..n {
         let row = from.wrapping_add(r * stride);
-        ask_ahead(s, row, stride, 2 * d);
+        ask_ahead(s, row, stride, T::bytes(d));
         let mut i = 0;
         while i < d {
             // SAFETY: at most the values that are left of the row.
             unsafe {
-                let v = T::load(s, row.cast::<T>().add(i), d - i);
+                let v = T::load(s, row, i, d - i);
                 let to = to.add(r * d + i);
                 if i + S::N <= d {
                     s.store(to, v)
@@ -484,32 +605,31 @@ unsafe fn rows<S: Simd, T: Float16>(
 }
 
 /// # Safety
-/// The rows are there, and `to` has room.
+/// The values are there.
 #[inline(always)]
-unsafe fn rows_q8_0<S: Simd>(
-    s: S,
-    n: usize,
-    d: usize,
-    from: *const u8,
-    stride: usize,
-    to: *mut f32,
-) {
-    for r in 0..n {
-        let row = from.wrapping_add(r * stride);
-        ask_ahead(s, row, stride, d / 32 * size_of::<Q8_0Block>());
-        for b in 0..d / 32 {
-            // SAFETY: inside the row; a block is made of bytes and has 32 codes.
-            unsafe {
-                let block = &*row.cast::<Q8_0Block>().add(b);
-                let scale = s.splat(block.d.get());
-                let mut i = 0;
-                while i < 32 {
-                    let codes = s.to_f32(s.load_i8(block.qs.as_ptr().add(i)));
-                    s.store(to.add(r * d + 32 * b + i), s.mul(codes, scale));
-                    i += S::N;
-                }
+unsafe fn round_to_q8_0<S: Simd>(s: S, d: usize, x: *mut f32) {
+    let mut b = 0;
+    while b + 32 <= d {
+        // SAFETY: a block of 32 values.
+        unsafe {
+            let x = x.add(b);
+            let mut top = s.zero();
+            let mut i = 0;
+            while i < 32 {
+                top = s.max(top, s.abs(s.load(x.add(i))));
+                i += S::N;
+            }
+            let scale = s.max_of(top) / 127.0;
+            let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
+            let stored = s.splat(f16::from_f32(scale).to_f32());
+            i = 0;
+            while i < 32 {
+                let code = s.round(s.mul(s.load(x.add(i)), s.splat(inverse)));
+                s.store(x.add(i), s.mul(code, stored));
+                i += S::N;
             }
         }
+        b += 32;
     }
 }
 

@@ -1,8 +1,9 @@
 //! Attention in one operator (`flash_attn_ext`): soft-max of the scores of queries with keys, times values, without ever
 //! holding all scores (<https://arxiv.org/abs/2205.14135>). Nothing else lives here: soft-max on its own is in `ops`.
 //!
-//! All query heads that share a key head are worked on together, with a tile of keys and values at a time; a tile is
-//! converted to f32 once for all of them. Many queries are shared among the team by tiles of queries. Few queries over many
+//! All query heads that share a key head are worked on together, with a tile of keys and values at a time. For many rows a tile
+//! is converted to f32 once for all of them, few rows meet it as it is stored. Queries are rounded to q8_0 where the keys are
+//! quantized, so that scores are those of a product with such keys. Many queries are shared among the team by tiles of queries. Few queries over many
 //! keys are shared by chunks of keys, whose results are combined at the end; where chunks begin does not depend on the
 //! number of threads, so neither does the result.
 
@@ -222,10 +223,11 @@ pub fn flash_attn_ext(task: &Task, node: Tensor) {
         if number >= pieces {
             break;
         }
-        let (chunk, rest) = (number % a.chunks, number / a.chunks);
-        // The last queries come first: with a causal mask they see the most keys.
+        // Neighbouring heads' keys lie side by side in memory, so their pieces come one after the other. The last queries come
+        // first: with a causal mask they see the most keys.
         let places = n_seq * n_head_kv * a.groups;
-        let (place, block) = (rest % places, blocks - 1 - rest / places);
+        let (place, rest) = (number % places, number / places);
+        let (chunk, block) = (rest % a.chunks, blocks - 1 - rest / a.chunks);
         let (group, place) = (place % a.groups, place / a.groups);
         let (head_kv, seq) = (place % n_head_kv, place / n_head_kv);
         let first = head_kv * per_key + group * a.heads;
@@ -278,6 +280,9 @@ unsafe fn compute(a: &Attention, kernels: &Kernels, scratch: &Scratch, piece: &P
         for head in piece.heads.clone() {
             for query in piece.queries.clone() {
                 a.q.convert([query, head, piece.seq], 0, dk, q.add(row * dk));
+                if a.k.info.quantized {
+                    kernels.round_to_q8_0(dk, q.add(row * dk));
+                }
                 *state.max.add(row) = f32::NEG_INFINITY;
                 *state.sum.add(row) = 0.0;
                 row += 1;
@@ -306,13 +311,27 @@ unsafe fn compute(a: &Attention, kernels: &Kernels, scratch: &Scratch, piece: &P
                 }
                 n = used;
             }
-            let (k, ldk) = floats(kernels, &a.k, first, n, piece.head_kv, kv_seq, tile);
+            let at = Tile {
+                first,
+                n,
+                head: piece.head_kv,
+                seq: kv_seq,
+            };
             if rows <= FEW_ROWS {
-                kernels.scores(rows, n, dk, q, k, ldk, scores);
+                let (ty, k, stride) = direct(kernels, &a.k, &at, tile);
+                let kernel = match ty {
+                    Type::F16 => Kernels::scores_f16,
+                    Type::Bf16 => Kernels::scores_bf16,
+                    Type::Q8_0 => Kernels::scores_q8_0,
+                    _ => Kernels::scores,
+                };
+                kernel(kernels, rows, n, dk, q, k, stride, scores);
             } else {
+                let (k, ldk) = floats(kernels, &a.k, &at, tile);
                 kernels.transpose(n, dk, k, ldk, keys);
-                let columns = n.next_multiple_of(8);
-                kernels.gemm(rows, columns, dk, q, dk, keys, TILE, scores, TILE, false);
+                let (columns, stride) = (n.next_multiple_of(8), 4 * TILE);
+                let keys = keys.cast::<u8>();
+                kernels.gemm(rows, columns, dk, q, dk, keys, stride, scores, TILE, false);
             }
             for (i, head) in piece.heads.clone().enumerate() {
                 let how = Softening {
@@ -334,8 +353,21 @@ unsafe fn compute(a: &Attention, kernels: &Kernels, scratch: &Scratch, piece: &P
                 };
                 kernels.soften(n_queries, n, scores.add(at * TILE), &how, &state);
             }
-            let (v, ldv) = floats(kernels, &a.v, first, n, piece.head_kv, kv_seq, tile);
-            kernels.gemm(rows, dv, n, scores, TILE, v, ldv, state.out, dv, true);
+            let (ty, v, stride) = if rows <= FEW_ROWS {
+                direct(kernels, &a.v, &at, tile)
+            } else {
+                let (v, ldv) = floats(kernels, &a.v, &at, tile);
+                (Type::F32, v.cast::<u8>(), 4 * ldv)
+            };
+            let kernel = match ty {
+                Type::F16 => Kernels::gemm_f16,
+                Type::Bf16 => Kernels::gemm_bf16,
+                Type::Q8_0 => Kernels::gemm_q8_0,
+                _ => Kernels::gemm,
+            };
+            kernel(
+                kernels, rows, dv, n, scores, TILE, v, stride, state.out, dv, true,
+            );
         }
     }
 }
@@ -346,19 +378,48 @@ fn mask_at(mask: &View, query: usize, head: usize, seq: usize, key: usize) -> *c
         .wrapping_add(key * mask.nb[0])
 }
 
-/// `n` rows of keys or values as floats, in place or converted into `tile`, and their stride.
-///
-/// # Safety
-/// The rows are inside the tensor, and `tile` has room for them.
-unsafe fn floats(
-    kernels: &Kernels,
-    t: &View,
+/// Some keys (or values) of a head.
+struct Tile {
     first: usize,
     n: usize,
     head: usize,
     seq: usize,
+}
+
+/// Rows of keys or values as they are, if there are kernels for that type, or as floats; their type, and bytes from one to the
+/// next.
+///
+/// # Safety
+/// As for [`floats`].
+unsafe fn direct(
+    kernels: &Kernels,
+    t: &View,
+    at: &Tile,
     tile: *mut f32,
-) -> (*const f32, usize) {
+) -> (Type, *const u8, usize) {
+    match t.info.ty {
+        ty @ (Type::F16 | Type::Bf16 | Type::Q8_0) => {
+            (ty, t.row([at.first, at.head, at.seq]), t.nb[1])
+        }
+        _ => {
+            // SAFETY: the caller's promise.
+            let (rows, ld) = unsafe { floats(kernels, t, at, tile) };
+            (Type::F32, rows.cast(), 4 * ld)
+        }
+    }
+}
+
+/// Rows of keys or values as floats, in place or converted into `tile`, and their stride.
+///
+/// # Safety
+/// The rows are inside the tensor, and `tile` has room for them.
+unsafe fn floats(kernels: &Kernels, t: &View, at: &Tile, tile: *mut f32) -> (*const f32, usize) {
+    let Tile {
+        first,
+        n,
+        head,
+        seq,
+    } = *at;
     if t.is_f32_rows() && t.nb[1].is_multiple_of(4) {
         return (t.row([first, head, seq]).cast(), t.nb[1] / 4);
     }

@@ -72,7 +72,16 @@ fn check(c: &Case) {
     if c.sinks {
         y.set_src(4, Some(sinks));
     }
-    let (vq, vk, vv, vs) = (values(q), values(k), values(v), values(sinks));
+    let (mut vq, vk, vv, vs) = (values(q), values(k), values(v), values(sinks));
+    if c.k.is_quantized() {
+        // Queries are then multiplied as q8_0.
+        let info = Type::Q8_0.info().unwrap();
+        let mut row: Vec<f32> = vq.iter().map(|&x| x as f32).collect();
+        let mut blocks = vec![0; info.row_size(row.len())];
+        info.encode_fast.unwrap()(&row, &mut blocks);
+        (info.decode)(&blocks, &mut row);
+        vq = row.iter().map(|&x| x.into()).collect();
+    }
     let m = mask.map(values);
     let per_key = c.heads / c.heads_kv;
     let at = |d: i64, n: i64, heads: i64, i: i64, row: i64, head: i64, seq: i64| {
