@@ -119,6 +119,53 @@ pub fn convert(
     })
 }
 
+/// Fails if data that is kept as it is holds what is not a number: in scales, for quantized types.
+pub fn check(info: &TensorInfo, data: &[u8], n_threads: usize) -> Result<()> {
+    let Some(ty) = info.ty.info() else {
+        return Ok(());
+    };
+    let n = info.ne[0] as usize;
+    let size = ty.group_size(n).max(1);
+    let groups = data.len() / size;
+    let part = &|first: usize, data: &[u8]| -> Result<()> {
+        let mut values = vec![0f32; if ty.quantized { 0 } else { ty.rows * n }];
+        for (i, group) in data.chunks_exact(size).enumerate() {
+            let row = (first + i) * ty.rows;
+            if ty.quantized {
+                ensure!(
+                    (ty.valid)(group),
+                    "tensor '{}': a scale in row {row} is not finite",
+                    info.name
+                );
+                continue;
+            }
+            (ty.decode)(group, &mut values);
+            if let Some(at) = values.iter().position(|v| !v.is_finite()) {
+                bail!(
+                    "tensor '{}': the value {} at column {} of row {} is not finite",
+                    info.name,
+                    values[at],
+                    at % n,
+                    row + at / n
+                );
+            }
+        }
+        Ok(())
+    };
+    let share = groups.div_ceil(n_threads.max(1)).max(1);
+    std::thread::scope(|scope| {
+        let parts = data.chunks(share * size).enumerate();
+        let workers: Vec<_> = parts
+            .map(|(i, data)| scope.spawn(move || part(i * share, data)))
+            .collect();
+        workers.into_iter().try_for_each(|worker| {
+            worker
+                .join()
+                .unwrap_or_else(|_| Err(Error("a worker failed".into())))
+        })
+    })
+}
+
 /// How the rows of a type are interleaved, if that only moves them: the interleaved type's rows may lack the end of the metadata.
 fn repacking(from: &TypeInfo) -> Option<&'static Interleaved> {
     let to = (from.repacked?.info()?.interleaved)()?;

@@ -558,6 +558,7 @@ fn run(
     if let Work::Copy = job.work {
         log_info!("size = {:8.3} MB", mib(info.size));
         if let Some(writer) = writer {
+            convert::check(info, data, n_threads)?;
             writer.write(data)?;
         }
         return Ok(info.size);
@@ -565,6 +566,7 @@ fn run(
     if let Work::Repack(ty) = job.work {
         log_info!("size = {:8.3} MB, type = {}", mib(new_size), ty.name());
         if let Some(writer) = writer {
+            convert::check(info, data, n_threads)?;
             let mut out = vec![0; new_size];
             convert::repack(info, data, ty, &mut out, n_threads)?;
             writer.write(&out)?;

@@ -187,6 +187,14 @@ fn failures_name_the_tensor_and_leave_no_file() {
         "only the input is there"
     );
 
+    // Also where a tensor is only copied.
+    let copy = Options {
+        only_copy: true,
+        ..options(Ftype::MostlyQ8_0)
+    };
+    let error = quantize(&input, &output, &copy).unwrap_err().0;
+    assert!(error.contains("column 5 of row 3"), "{error}");
+
     write_model(&input, None);
     let mut with_imatrix = options(Ftype::MostlyQ8_0);
     with_imatrix.imatrix = Some(HashMap::from([(
