@@ -192,7 +192,7 @@ fn main() {
     }
     println!(
         "level {:?}, {threads} threads, k = {k}",
-        ikrs::cpu::simd::level()
+        ikrs::simd::level()
     );
     println!("type\tcolumns\tikrs\treference\tratio\tunit");
     for info in TYPES

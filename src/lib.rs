@@ -6,9 +6,10 @@
 //! * [`llama`]: models, vocabularies, contexts, sampling: what `llama.h` promises.
 //! * [`gguf`]: the file format, read, written and split.
 //! * [`backend`]: what a device is: buffers, the registry, the graph allocator, the scheduler.
-//! * [`cpu`]: the CPU device: threads, vector levels, matmul, attention, the other operators.
+//! * [`cpu`]: the CPU device: threads, matmul, attention, the other operators.
 //! * [`graph`]: tensors, the arenas they live in, operator builders, computation graphs.
 //! * [`quant`]: tensor types: bytes to floats and back.
+//! * [`simd`]: vector instructions: the levels of CPUs, the trait over which kernels are written.
 //! * [`log`] and [`error`]: where messages go and how failures travel; known to all.
 
 pub mod abi;
@@ -20,3 +21,4 @@ pub mod graph;
 pub mod llama;
 pub mod log;
 pub mod quant;
+pub mod simd;

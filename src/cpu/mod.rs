@@ -1,10 +1,10 @@
-//! The CPU device: threads, vector levels (`simd`), matmul, attention and the other operators. Knows tensors and types, not buffers.
+//! The CPU device: threads, matmul, attention and the other operators. Knows tensors and types, not buffers.
 
 mod attention;
 mod exec;
 pub mod matmul;
 mod ops;
-pub mod simd;
+
 pub mod task;
 mod threads;
 

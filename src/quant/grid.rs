@@ -1,6 +1,9 @@
 //! Grids: the values that the codes of a type stand for, even or denser around zero, as weights are.
 
+use std::sync::LazyLock;
+
 use super::search::{LANES, Lanes, limit, round_product};
+use crate::simd::Simd;
 
 /// The values that codes stand for, ascending.
 pub trait Grid: Copy {
@@ -12,6 +15,14 @@ pub trait Grid: Copy {
     fn nearest(&self, a: f32, b: f32) -> f32;
     /// The code of the grid value nearest to `t`.
     fn code(&self, t: f32) -> u8;
+
+    /// What is added to all values.
+    fn shift(&self) -> f32 {
+        0.0
+    }
+
+    /// The value, less the shift, nearest to each of some numbers.
+    fn round<S: Simd>(s: S, t: S::F) -> S::F;
 
     /// Positions in a group of the `i`-th four values that are coded together.
     #[inline(always)]
@@ -46,6 +57,11 @@ impl<const BITS: u32> Grid for Signed<BITS> {
     fn nearest(&self, a: f32, b: f32) -> f32 {
         let half = (1 << (BITS - 1)) as f32;
         limit(round_product(a, b), -half, half - 1.0)
+    }
+    #[inline(always)]
+    fn round<S: Simd>(s: S, t: S::F) -> S::F {
+        let half = (1 << (BITS - 1)) as f32;
+        s.min(s.max(s.round(t), s.splat(-half)), s.splat(half - 1.0))
     }
     #[inline(always)]
     fn code(&self, t: f32) -> u8 {
@@ -96,6 +112,19 @@ fn half_unit(t: f32) -> usize {
     limit(t.mul_add(2.0, 256.0), 0.0, 511.0) as i32 as usize & 511
 }
 
+/// [`half_unit`] of each number, looked up in a table.
+#[inline(always)]
+fn look_up<S: Simd>(s: S, t: S::F, table: &[f32; 512]) -> S::F {
+    let at = s.fma(t, s.splat(2.0), s.splat(255.5));
+    let at = s.to_i32(s.min(s.max(at, s.zero()), s.splat(511.0)));
+    let mut lanes = [0f32; 16];
+    s.store_at(&mut lanes, 0, s.cast_f(at));
+    for lane in &mut lanes {
+        *lane = table[lane.to_bits() as usize & 511];
+    }
+    s.load_at(&lanes, 0)
+}
+
 /// Defines a grid by its values; `shift` is added to all of them.
 macro_rules! grid {
     ($(#[$doc:meta])* $name:ident, $n:literal, $values:expr) => {
@@ -130,6 +159,24 @@ macro_rules! grid {
                     v += if t >= border { FLOATS[k] - FLOATS[k - 1] } else { 0.0 };
                 }
                 v + self.shift
+            }
+            #[inline(always)]
+            fn shift(&self) -> f32 {
+                self.shift
+            }
+            #[inline(always)]
+            fn round<S: Simd>(s: S, t: S::F) -> S::F {
+                const FLOATS: [f32; $n] = floats(&$name::VALUES);
+                static NEAREST: [f32; 512] = nearest_values(&$name::VALUES);
+                if $n > 16 {
+                    return look_up(s, t, &NEAREST);
+                }
+                let mut v = s.splat(FLOATS[0]);
+                for k in 1..$n {
+                    let border = s.splat(0.5 * (FLOATS[k - 1] + FLOATS[k]));
+                    v = s.select(s.lt(t, border), v, s.splat(FLOATS[k]));
+                }
+                v
             }
             #[inline(always)]
             fn code(&self, t: f32) -> u8 {
@@ -178,8 +225,19 @@ impl Iq6 {
     }
 }
 
+static IQ6_INDEX: [u8; 512] = index(&Iq6::WHOLE);
+
 impl Grid for Iq6 {
     const CODES: usize = 64;
+    #[inline(always)]
+    fn shift(&self) -> f32 {
+        self.shift
+    }
+    #[inline(always)]
+    fn round<S: Simd>(s: S, t: S::F) -> S::F {
+        static NEAREST: LazyLock<[f32; 512]> = LazyLock::new(|| IQ6_INDEX.map(Iq6::polynomial));
+        look_up(s, t, &NEAREST)
+    }
     #[inline(always)]
     fn value(&self, code: u8) -> f32 {
         Iq6::polynomial(code) + self.shift
@@ -190,7 +248,6 @@ impl Grid for Iq6 {
     }
     #[inline(always)]
     fn code(&self, t: f32) -> u8 {
-        static INDEX: [u8; 512] = index(&Iq6::WHOLE);
-        INDEX[half_unit(t - self.shift)]
+        IQ6_INDEX[half_unit(t - self.shift)]
     }
 }

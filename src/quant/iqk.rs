@@ -1,12 +1,18 @@
 //! The 256-wide types on uneven grids that each group can shift: iq2_k, iq3_k, iq4_k, iq5_k, iq6_k (groups of 16, a half-float
 //! scale per block) and iq2_ks, iq3_ks, iq4_ks, iq5_ks (groups of 32, a scale per row).
 
+use std::sync::LazyLock;
+
 use bytemuck::{Pod, Zeroable};
 
 use super::grid::{Grid, Iq2, Iq3, Iq4, Iq5, Iq6};
 use super::kquant::{add_high_bit, pack_high_bit};
-use super::superblock::{self, BLOCK, Levels, Symmetric, nibbles, pack_nibbles, pack_pairs, pairs};
-use super::{BlockFormat, Encode, Half, Type, blocks, blocks_mut, search};
+use super::ladder::Free;
+use super::superblock::{
+    BLOCK, Levels, Scaled, Symmetric, nibbles, pack_nibbles, pack_pairs, pairs,
+};
+use super::{BlockFormat, EncodeVectors, Half, Type, blocks, blocks_mut, search};
+use crate::simd::Simd;
 
 /// Decodes groups of `N` values; bit `j` of `shifts` says that group `j` uses the second grid.
 #[inline(always)]
@@ -252,10 +258,16 @@ impl Iq6_kBlock {
 /// Defines a type with a scale per block.
 macro_rules! per_block {
     ($ty:ident, $block:ident, $name:literal, grid: $grid:ident + $shift:literal, levels: $levels:expr,
-     repacked: $repacked:expr) => {
+     rungs: $rungs:literal x $windows:literal, repacked: $repacked:expr) => {
         pub struct $ty;
         impl $ty {
             pub const GRIDS: [$grid; 2] = [$grid { shift: 0.0 }, $grid { shift: $shift }];
+
+            fn ladders() -> &'static [Free; 2] {
+                static LADDERS: LazyLock<[Free; 2]> =
+                    LazyLock::new(|| $ty::GRIDS.map(|grid| Free::new(&grid, $rungs)));
+                &LADDERS
+            }
         }
         impl BlockFormat for $ty {
             const TYPE: Type = Type::$ty;
@@ -287,29 +299,30 @@ macro_rules! per_block {
                 blocks::<Self>(row).iter().all(|b| b.d.is_finite())
             }
         }
-        impl Encode for $ty {
+        impl EncodeVectors for $ty {
             #[inline(always)]
-            fn encode(values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
+            fn encode<S: Simd>(s: S, values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
+                let scaled = Scaled {
+                    grids: &Self::GRIDS,
+                    ladders: Self::ladders(),
+                    levels: $levels,
+                    windows: $windows,
+                };
                 let xs = values.as_chunks::<BLOCK>().0;
                 for (i, (block, x)) in blocks_mut::<Self>(out).iter_mut().zip(xs).enumerate() {
                     let w = search::block_importance(x, weights, i);
-                    *block = $block::new(&superblock::symmetric::<_, 16, 16>(
-                        &Self::GRIDS,
-                        x,
-                        &w,
-                        $levels,
-                    ));
+                    *block = $block::new(&scaled.block::<_, 16, 16>(s, x, &w, weights.is_some()));
                 }
             }
         }
     };
 }
 
-per_block!(Iq2_k, Iq2_kBlock, "iq2_k", grid: Iq2 + 5.0, levels: Levels::signed(4), repacked: Some(Type::Iq2_k_r4));
-per_block!(Iq3_k, Iq3_kBlock, "iq3_k", grid: Iq3 + 4.0, levels: Levels::odd(31.0), repacked: Some(Type::Iq3_k_r4));
-per_block!(Iq4_k, Iq4_kBlock, "iq4_k", grid: Iq4 + 4.0, levels: Levels::signed(6), repacked: Some(Type::Iq4_k_r4));
-per_block!(Iq5_k, Iq5_kBlock, "iq5_k", grid: Iq5 + 2.0, levels: Levels::signed(6), repacked: Some(Type::Iq5_k_r4));
-per_block!(Iq6_k, Iq6_kBlock, "iq6_k", grid: Iq6 + 1.0, levels: Levels::signed(8), repacked: None);
+per_block!(Iq2_k, Iq2_kBlock, "iq2_k", grid: Iq2 + 5.0, levels: Levels::signed(4), rungs: 16.0 x 3, repacked: Some(Type::Iq2_k_r4));
+per_block!(Iq3_k, Iq3_kBlock, "iq3_k", grid: Iq3 + 4.0, levels: Levels::odd(31.0), rungs: 16.0 x 3, repacked: Some(Type::Iq3_k_r4));
+per_block!(Iq4_k, Iq4_kBlock, "iq4_k", grid: Iq4 + 4.0, levels: Levels::signed(6), rungs: 32.0 x 2, repacked: Some(Type::Iq4_k_r4));
+per_block!(Iq5_k, Iq5_kBlock, "iq5_k", grid: Iq5 + 2.0, levels: Levels::signed(6), rungs: 32.0 x 1, repacked: Some(Type::Iq5_k_r4));
+per_block!(Iq6_k, Iq6_kBlock, "iq6_k", grid: Iq6 + 1.0, levels: Levels::signed(8), rungs: 32.0 x 1, repacked: None);
 
 /// Two-bit codes; 5-bit levels, offset by 16.
 #[repr(C)]
@@ -518,10 +531,16 @@ pub fn row_scale<S: RowScale>(row: &[u8]) -> f32 {
 /// Defines a type with a scale per row.
 macro_rules! per_row {
     ($ty:ident, $block:ident, $name:literal, scale: $scale:ty, grid: $grid:ident + $shift:literal, levels: $levels:expr,
-     repacked: $repacked:expr) => {
+     rungs: $rungs:literal x $windows:literal, repacked: $repacked:expr) => {
         pub struct $ty;
         impl $ty {
             pub const GRIDS: [$grid; 2] = [$grid { shift: 0.0 }, $grid { shift: $shift }];
+
+            fn ladders() -> &'static [Free; 2] {
+                static LADDERS: LazyLock<[Free; 2]> =
+                    LazyLock::new(|| $ty::GRIDS.map(|grid| Free::new(&grid, $rungs)));
+                &LADDERS
+            }
         }
         impl BlockFormat for $ty {
             const TYPE: Type = Type::$ty;
@@ -554,15 +573,19 @@ macro_rules! per_row {
                 row_scale::<$scale>(row).is_finite()
             }
         }
-        impl Encode for $ty {
+        impl EncodeVectors for $ty {
             #[inline(always)]
-            fn encode(values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
-                let (d, fits) =
-                    superblock::row::<_, 8, 32>(&Self::GRIDS, values, weights, $levels, |d| {
-                        <$scale as RowScale>::new(d).get()
-                    });
-                out[..Self::ROW_META]
-                    .copy_from_slice(bytemuck::bytes_of(&<$scale as RowScale>::new(d)));
+            fn encode<S: Simd>(s: S, values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
+                let scaled = Scaled {
+                    grids: &Self::GRIDS,
+                    ladders: Self::ladders(),
+                    levels: $levels,
+                    windows: $windows,
+                };
+                let store = |d| <$scale as RowScale>::new(d).get();
+                let (d, fits) = scaled.row::<_, 8, 32>(s, values, weights, store);
+                let d = <$scale as RowScale>::new(d);
+                out[..Self::ROW_META].copy_from_slice(bytemuck::bytes_of(&d));
                 for (block, fit) in blocks_mut::<Self>(out).iter_mut().zip(fits) {
                     *block = $block::new(&fit);
                 }
@@ -571,9 +594,9 @@ macro_rules! per_row {
     };
 }
 
-per_row!(Iq2_ks, Iq2_ksBlock, "iq2_ks", scale: Half, grid: Iq2 + 5.0, levels: Levels::signed(5), repacked: None);
-per_row!(Iq3_ks, Iq3_ksBlock, "iq3_ks", scale: Half, grid: Iq3 + 4.0, levels: Levels::signed(5), repacked: None);
-per_row!(Iq4_ks, Iq4_ksBlock, "iq4_ks", scale: [u8; 4], grid: Iq4 + 4.0, levels: Levels::odd(127.0),
+per_row!(Iq2_ks, Iq2_ksBlock, "iq2_ks", scale: Half, grid: Iq2 + 5.0, levels: Levels::signed(5), rungs: 16.0 x 3, repacked: None);
+per_row!(Iq3_ks, Iq3_ksBlock, "iq3_ks", scale: Half, grid: Iq3 + 4.0, levels: Levels::signed(5), rungs: 16.0 x 3, repacked: None);
+per_row!(Iq4_ks, Iq4_ksBlock, "iq4_ks", scale: [u8; 4], grid: Iq4 + 4.0, levels: Levels::odd(127.0), rungs: 32.0 x 2,
     repacked: Some(Type::Iq4_ks_r4));
-per_row!(Iq5_ks, Iq5_ksBlock, "iq5_ks", scale: [u8; 4], grid: Iq5 + 2.0, levels: Levels::odd(127.0),
+per_row!(Iq5_ks, Iq5_ksBlock, "iq5_ks", scale: [u8; 4], grid: Iq5 + 2.0, levels: Levels::odd(127.0), rungs: 32.0 x 1,
     repacked: Some(Type::Iq5_ks_r4));

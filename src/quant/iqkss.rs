@@ -1,13 +1,17 @@
 //! Types whose codes depend on each other: iq4_kss, where the codes of four values have an even number of bits set in all, so that
 //! the sixteenth bit is free for a piece of the group's level; and iq2_kl, where two neighbours share one of 32 pairs of values.
 
+use std::sync::LazyLock;
+
 use bytemuck::{Pod, Zeroable};
 
 use super::grid::{Grid, Iq3, Iq4};
 use super::iqk::{RowScale, decode_groups, odd_levels, odd_shifts, pack_odd_levels, row_scale};
+use super::ladder::{Ladder, Rungs, STEPS, Sums};
 use super::search::{LANES, Lanes};
-use super::superblock::{self, BLOCK, Levels, Symmetric, nibbles, pack_nibbles};
-use super::{BlockFormat, Encode, Half, Type, blocks, blocks_mut};
+use super::superblock::{BLOCK, Levels, Scaled, Symmetric, nibbles, pack_nibbles};
+use super::{BlockFormat, EncodeVectors, Half, Type, blocks, blocks_mut};
+use crate::simd::Simd;
 
 /// The grid of iq4_k under the condition of iq4_kss.
 #[derive(Clone, Copy)]
@@ -52,6 +56,14 @@ impl Grid for EvenIq4 {
     #[inline(always)]
     fn nearest(&self, a: f32, b: f32) -> f32 {
         self.0.nearest(a, b)
+    }
+    #[inline(always)]
+    fn shift(&self) -> f32 {
+        self.0.shift
+    }
+    #[inline(always)]
+    fn round<S: Simd>(s: S, t: S::F) -> S::F {
+        Iq4::round(s, t)
     }
     #[inline(always)]
     fn code(&self, t: f32) -> u8 {
@@ -173,18 +185,113 @@ impl BlockFormat for Iq4_kss {
         row_scale::<[u8; 4]>(row).is_finite()
     }
 }
-impl Encode for Iq4_kss {
+impl EncodeVectors for Iq4_kss {
     #[inline(always)]
-    fn encode(values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
-        let grids = [EvenIq4(Self::GRIDS[0]), EvenIq4(Self::GRIDS[1])];
-        let levels = Levels::odd(127.0);
-        let (d, fits) = superblock::row::<_, 8, 32>(&grids, values, weights, levels, |d| {
-            <[u8; 4] as RowScale>::new(d).get()
-        });
+    fn encode<S: Simd>(s: S, values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
+        static LADDERS: LazyLock<[EvenLadder; 2]> =
+            LazyLock::new(|| Iq4_kss::GRIDS.map(|grid| EvenLadder::new(EvenIq4(grid), 32.0)));
+        let scaled = Scaled {
+            grids: &Self::GRIDS.map(EvenIq4),
+            ladders: &*LADDERS,
+            levels: Levels::odd(127.0),
+            windows: 2,
+        };
+        let store = |d| <[u8; 4] as RowScale>::new(d).get();
+        let (d, fits) = scaled.row::<_, 8, 32>(s, values, weights, store);
         out[..4].copy_from_slice(&<[u8; 4] as RowScale>::new(d));
         for (block, fit) in blocks_mut::<Self>(out).iter_mut().zip(fits) {
             *block = Iq4_kssBlock::new(&fit);
         }
+    }
+}
+
+/// [`EvenIq4`] as a ladder.
+struct EvenLadder {
+    rungs: Rungs,
+    ends: [f32; 2],
+    /// For each rung the nearest value, what leads from it to the nearest of the other parity, by how much the square of the
+    /// miss grows on the way, and the value's parity (-1 if odd).
+    values: Vec<f32>,
+    exchanges: Vec<f32>,
+    losses: Vec<f32>,
+    parities: Vec<f32>,
+}
+
+impl EvenLadder {
+    fn new(EvenIq4(grid): EvenIq4, per_octave: f32) -> EvenLadder {
+        let rungs = Rungs::new(per_octave);
+        let two = |t: f32| {
+            let t = t - grid.shift;
+            let (even, odd) = (
+                nearest_of(&by_parity::<0>(), t),
+                nearest_of(&by_parity::<1>(), t),
+            );
+            let worse = (t - odd) * (t - odd) - (t - even) * (t - even);
+            (even, odd, worse)
+        };
+        EvenLadder {
+            rungs,
+            ends: [grid.value(0), grid.value(15)],
+            values: rungs.table(|t| {
+                let (even, odd, worse) = two(t);
+                grid.shift + if worse >= 0.0 { even } else { odd }
+            }),
+            exchanges: rungs.table(|t| {
+                let (even, odd, worse) = two(t);
+                if worse >= 0.0 { odd - even } else { even - odd }
+            }),
+            losses: rungs.table(|t| two(t).2.abs()),
+            parities: rungs.table(|t| if two(t).2 >= 0.0 { 1.0 } else { -1.0 }),
+        }
+    }
+}
+
+impl Ladder for EvenLadder {
+    #[inline(always)]
+    fn rungs(&self) -> Rungs {
+        self.rungs
+    }
+    #[inline(always)]
+    fn ends(&self) -> [f32; 2] {
+        self.ends
+    }
+    #[inline(always)]
+    fn sums<S: Simd, const N: usize>(
+        &self,
+        s: S,
+        at: &[usize; N],
+        x: &[f32; N],
+        w: &[f32; N],
+    ) -> Sums {
+        let mut sums = Sums::default();
+        for part in 0..STEPS / S::N {
+            let (mut xv, mut vv) = (s.zero(), s.zero());
+            for quad in 0..N / 4 {
+                let members = EvenIq4::quad(quad);
+                let mut losses = [s.zero(); 4];
+                let (mut least, mut parity) = (s.splat(f32::INFINITY), s.splat(1.0));
+                for k in 0..4 {
+                    let (i, from) = (members[k], at[members[k]] + part * S::N);
+                    losses[k] = s.mul(s.splat(w[i]), s.load_at(&self.losses, from));
+                    least = s.min(least, losses[k]);
+                    parity = s.mul(parity, s.load_at(&self.parities, from));
+                }
+                // Nothing is cheap enough to be exchanged where the number of bits is even as it is.
+                let least = s.select(s.lt(parity, s.zero()), least, s.splat(-1.0));
+                for k in 0..4 {
+                    let (i, from) = (members[k], at[members[k]] + part * S::N);
+                    let value = s.load_at(&self.values, from);
+                    let other = s.add(value, s.load_at(&self.exchanges, from));
+                    let v = s.select(s.lt(least, losses[k]), value, other);
+                    let wv = s.mul(s.splat(w[i]), v);
+                    xv = s.fma(s.splat(x[i]), wv, xv);
+                    vv = s.fma(wv, v, vv);
+                }
+            }
+            s.store_at(&mut sums.xv, part * S::N, xv);
+            s.store_at(&mut sums.vv, part * S::N, vv);
+        }
+        sums
     }
 }
 
@@ -260,6 +367,10 @@ impl Grid for PairedIq3 {
     #[inline(always)]
     fn nearest(&self, a: f32, b: f32) -> f32 {
         Iq3::PLAIN.nearest(a, b)
+    }
+    #[inline(always)]
+    fn round<S: Simd>(s: S, t: S::F) -> S::F {
+        Iq3::round(s, t)
     }
     #[inline(always)]
     fn code(&self, t: f32) -> u8 {
@@ -381,16 +492,93 @@ impl BlockFormat for Iq2_kl {
         row_scale::<Half>(row).is_finite()
     }
 }
-impl Encode for Iq2_kl {
+impl EncodeVectors for Iq2_kl {
     #[inline(always)]
-    fn encode(values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
-        let levels = Levels::signed(6);
-        let (d, fits) = superblock::row::<_, 8, 32>(&[PairedIq3], values, weights, levels, |d| {
-            Half::saturating(d).get()
-        });
+    fn encode<S: Simd>(s: S, values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
+        static LADDERS: LazyLock<[PairLadder; 1]> = LazyLock::new(|| [PairLadder::new(16.0)]);
+        let scaled = Scaled {
+            grids: &[PairedIq3],
+            ladders: &*LADDERS,
+            levels: Levels::signed(6),
+            windows: 2,
+        };
+        let store = |d| Half::saturating(d).get();
+        let (d, fits) = scaled.row::<_, 8, 32>(s, values, weights, store);
         out[..2].copy_from_slice(bytemuck::bytes_of(&Half::saturating(d)));
         for (block, fit) in blocks_mut::<Self>(out).iter_mut().zip(fits) {
             *block = Iq2_klBlock::new(&fit);
         }
+    }
+}
+
+/// [`PairedIq3`] as a ladder.
+struct PairLadder {
+    rungs: Rungs,
+    /// For each first value of a pair: at each rung the square of its miss.
+    firsts: [Vec<f32>; 8],
+    /// For each first value of a pair: at each rung the best second value that goes with it, and the square of its miss.
+    seconds: [Vec<f32>; 8],
+    misses: [Vec<f32>; 8],
+}
+
+impl PairLadder {
+    fn new(per_octave: f32) -> PairLadder {
+        let rungs = Rungs::new(per_octave);
+        let square = |t: f32, code: u8| (t - Iq3::PLAIN.value(code)).powi(2);
+        let second = |a: usize, t: f32| {
+            let seconds = PAIRS.iter().filter(|pair| usize::from(pair[0]) == a);
+            let best = seconds.min_by(|p, q| square(t, p[1]).total_cmp(&square(t, q[1])));
+            best.map_or(0, |pair| pair[1])
+        };
+        PairLadder {
+            rungs,
+            firsts: std::array::from_fn(|a| rungs.table(|t| square(t, a as u8))),
+            seconds: std::array::from_fn(|a| rungs.table(|t| Iq3::PLAIN.value(second(a, t)))),
+            misses: std::array::from_fn(|a| rungs.table(|t| square(t, second(a, t)))),
+        }
+    }
+}
+
+impl Ladder for PairLadder {
+    #[inline(always)]
+    fn rungs(&self) -> Rungs {
+        self.rungs
+    }
+    #[inline(always)]
+    fn ends(&self) -> [f32; 2] {
+        [Iq3::PLAIN.value(0), Iq3::PLAIN.value(7)]
+    }
+    #[inline(always)]
+    fn sums<S: Simd, const N: usize>(
+        &self,
+        s: S,
+        at: &[usize; N],
+        x: &[f32; N],
+        w: &[f32; N],
+    ) -> Sums {
+        let mut sums = Sums::default();
+        for part in 0..STEPS / S::N {
+            let (mut xv, mut vv) = (s.zero(), s.zero());
+            for i in (0..N).step_by(2) {
+                let (from, next) = (at[i] + part * S::N, at[i + 1] + part * S::N);
+                let (wa, wb) = (s.splat(w[i]), s.splat(w[i + 1]));
+                let mut least = s.splat(f32::INFINITY);
+                let (mut a, mut b) = (s.zero(), s.zero());
+                for code in 0..8 {
+                    let miss = s.mul(wb, s.load_at(&self.misses[code], next));
+                    let error = s.fma(wa, s.load_at(&self.firsts[code], from), miss);
+                    let better = s.lt(error, least);
+                    least = s.select(better, error, least);
+                    a = s.select(better, s.splat(Iq3::PLAIN.value(code as u8)), a);
+                    b = s.select(better, s.load_at(&self.seconds[code], next), b);
+                }
+                let (wva, wvb) = (s.mul(wa, a), s.mul(wb, b));
+                xv = s.fma(s.splat(x[i]), wva, s.fma(s.splat(x[i + 1]), wvb, xv));
+                vv = s.fma(wva, a, s.fma(wvb, b, vv));
+            }
+            s.store_at(&mut sums.xv, part * S::N, xv);
+            s.store_at(&mut sums.vv, part * S::N, vv);
+        }
+        sums
     }
 }

@@ -3,12 +3,16 @@
 //! A block is made of groups of 16 or 32 values. `q2_K`, `q4_K`, `q5_K` have a scale and a minimum per group,
 //! `x = d s q - dmin m`; `q3_K` and `q6_K` only a signed scale, `x = d s (q - 2^(bits-1))`.
 
+use std::sync::LazyLock;
+
 use bytemuck::{Pod, Zeroable};
 
 use super::grid::Signed;
+use super::ladder::Free;
 use super::search;
-use super::superblock::{self, BLOCK, Levels, nibbles, pack_nibbles, pack_pairs, pairs};
-use super::{BlockFormat, Encode, Half, Type, blocks, blocks_mut};
+use super::superblock::{self, BLOCK, Levels, Scaled, nibbles, pack_nibbles, pack_pairs, pairs};
+use super::{BlockFormat, Encode, EncodeVectors, Half, Type, blocks, blocks_mut};
+use crate::simd::Simd;
 
 /// Adds bit `j / 32` of byte `j % 32` to code `j`, as bit `BIT`.
 #[inline(always)]
@@ -338,7 +342,7 @@ impl Q6_kBlock {
 
 /// Defines a type whose groups have only a scale.
 macro_rules! symmetric {
-    ($ty:ident, $block:ident, $name:literal, bits: $bits:literal, level_bits: $level_bits:literal,
+    ($ty:ident, $block:ident, $name:literal, bits: $bits:literal, level_bits: $level_bits:literal, rungs: $rungs:literal,
      weights: $weights:expr, activation: $activation:expr, repacked: $repacked:expr) => {
         pub struct $ty;
         impl BlockFormat for $ty {
@@ -365,30 +369,30 @@ macro_rules! symmetric {
                 blocks::<Self>(row).iter().all(|b| b.d.is_finite())
             }
         }
-        impl Encode for $ty {
+        impl EncodeVectors for $ty {
             #[inline(always)]
-            fn encode(values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
-                for (i, (block, x)) in blocks_mut::<Self>(out)
-                    .iter_mut()
-                    .zip(values.as_chunks().0)
-                    .enumerate()
-                {
+            fn encode<S: Simd>(s: S, values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
+                static LADDERS: LazyLock<[Free; 1]> =
+                    LazyLock::new(|| [Free::new(&Signed::<$bits>, $rungs)]);
+                let scaled = Scaled {
+                    grids: &[Signed::<$bits>],
+                    ladders: &*LADDERS,
+                    levels: Levels::signed($level_bits),
+                    windows: 3,
+                };
+                let xs = values.as_chunks::<BLOCK>().0;
+                for (i, (block, x)) in blocks_mut::<Self>(out).iter_mut().zip(xs).enumerate() {
                     let w = $weights(x, weights, i);
-                    *block = $block::new(superblock::symmetric::<_, 16, 16>(
-                        &[Signed::<$bits>],
-                        x,
-                        &w,
-                        Levels::signed($level_bits),
-                    ));
+                    *block = $block::new(scaled.block::<_, 16, 16>(s, x, &w, weights.is_some()));
                 }
             }
         }
     };
 }
 
-symmetric!(Q3_k, Q3_kBlock, "q3_K", bits: 3, level_bits: 6, weights: search::block_importance,
+symmetric!(Q3_k, Q3_kBlock, "q3_K", bits: 3, level_bits: 6, rungs: 20.0, weights: search::block_importance,
     activation: Type::Q8_k, repacked: Type::Q3_k_r4);
-symmetric!(Q6_k, Q6_kBlock, "q6_K", bits: 6, level_bits: 8, weights: superblock::plain_importance,
+symmetric!(Q6_k, Q6_kBlock, "q6_K", bits: 6, level_bits: 8, rungs: 48.0, weights: superblock::plain_importance,
     activation: Type::Q8_2_x4, repacked: Type::Q6_k_r4);
 
 /// 256 signed bytes and a scale. `sum` is the scale times the sum of all codes, `bsums` are the sums of codes by 16.

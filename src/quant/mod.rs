@@ -1,5 +1,5 @@
 //! Tensor types: the one table of them, and a file per family that decodes and encodes its blocks.
-//! Knows nothing but bytes and floats: no tensors, no threads, no devices.
+//! Knows nothing but bytes, floats and vector instructions: no tensors, no threads, no devices.
 //!
 //! A family's file holds the `repr(C)` blocks (bytes only, so that they lie anywhere in memory) and one zero-sized struct per
 //! type that implements [`BlockFormat`] and [`Encode`]. What several families search for (scales, mins, codes) is in `search`.
@@ -17,6 +17,7 @@ pub mod interleave;
 pub mod iqk;
 pub mod iqkss;
 pub mod kquant;
+mod ladder;
 pub mod legacy;
 pub mod nonlinear;
 pub mod search;
@@ -29,9 +30,13 @@ pub mod trellis;
 mod trellis_search;
 mod vector_search;
 
+use std::marker::PhantomData;
+
 use bytemuck::Pod;
 use multiversion::multiversion;
 use strum::{FromRepr, VariantArray};
+
+use crate::simd::{self, Simd};
 
 pub use ftype::FileType;
 pub use half::{Bhalf, Half};
@@ -93,6 +98,40 @@ pub trait Encode: BlockFormat {
     /// Encodes one row quickly, for data that is made while a model runs (a KV cache).
     fn encode_fast(values: &[f32], out: &mut [u8]) {
         Self::encode(values, None, out);
+    }
+}
+
+/// A type whose encoder is written over vectors of any level; see [`Encode::encode`].
+pub trait EncodeVectors: BlockFormat {
+    /// `#[inline(always)]`, as everything it calls.
+    fn encode<S: Simd>(s: S, values: &[f32], weights: Option<&[f32]>, out: &mut [u8]);
+}
+
+impl<F: EncodeVectors> Encode for F {
+    fn encode(values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
+        let format = PhantomData::<F>;
+        simd::dispatch(EncodeTask {
+            format,
+            values,
+            weights,
+            out,
+        });
+    }
+}
+
+/// A call of [`EncodeVectors::encode`].
+struct EncodeTask<'a, F> {
+    format: PhantomData<F>,
+    values: &'a [f32],
+    weights: Option<&'a [f32]>,
+    out: &'a mut [u8],
+}
+
+impl<F: EncodeVectors> simd::Task for EncodeTask<'_, F> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        F::encode(s, self.values, self.weights, self.out);
     }
 }
 

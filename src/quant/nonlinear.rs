@@ -1,11 +1,15 @@
 //! Four-bit codes of an uneven grid: iq4_nl (32-wide, one scale) and iq4_xs (256-wide, 6-bit scales by 32).
 
+use std::sync::LazyLock;
+
 use bytemuck::{Pod, Zeroable};
 
 use super::grid::{Grid, Iq4};
+use super::ladder::Free;
 use super::search;
-use super::superblock::{self, BLOCK, Levels, nibbles, pack_nibbles};
-use super::{BlockFormat, Encode, Half, Type, blocks, blocks_mut};
+use super::superblock::{self, BLOCK, Levels, Scaled, nibbles, pack_nibbles};
+use super::{BlockFormat, Encode, EncodeVectors, Half, Type, blocks, blocks_mut};
+use crate::simd::Simd;
 
 /// Values per block of iq4_nl.
 pub const SMALL: usize = 32;
@@ -169,18 +173,20 @@ impl BlockFormat for Iq4_xs {
         blocks::<Self>(row).iter().all(|b| b.d.is_finite())
     }
 }
-impl Encode for Iq4_xs {
+impl EncodeVectors for Iq4_xs {
     #[inline(always)]
-    fn encode(values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
+    fn encode<S: Simd>(s: S, values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
+        static LADDERS: LazyLock<[Free; 1]> = LazyLock::new(|| [Free::new(&Iq4::PLAIN, 32.0)]);
+        let scaled = Scaled {
+            grids: &[Iq4::PLAIN],
+            ladders: &*LADDERS,
+            levels: Levels::signed(6),
+            windows: 3,
+        };
         let xs = values.as_chunks::<BLOCK>().0;
         for (i, (block, x)) in blocks_mut::<Self>(out).iter_mut().zip(xs).enumerate() {
             let w = search::block_importance(x, weights, i);
-            *block = Iq4_xsBlock::new(superblock::symmetric::<_, 8, 32>(
-                &[Iq4::PLAIN],
-                x,
-                &w,
-                Levels::signed(6),
-            ));
+            *block = Iq4_xsBlock::new(scaled.block::<_, 8, 32>(s, x, &w, weights.is_some()));
         }
     }
 }

@@ -205,6 +205,12 @@ pub fn codes_at<G: Grid, const N: usize>(
     inverse: f32,
 ) -> [u8; N] {
     let mut codes = [0; N];
+    if G::FREE {
+        for i in 0..N {
+            codes[i] = grid.code(x[i] * inverse);
+        }
+        return codes;
+    }
     for i in 0..N / 4 {
         let at = G::quad(i);
         let v = grid.quad_values(&pick(x, at), &pick(w, at), &[inverse; LANES]);

@@ -3,7 +3,9 @@
 
 use super::Half;
 use super::grid::Grid;
-use super::search::{self, LANES, Lanes, inverse, limit, round_product};
+use super::ladder::{self, Ladder, Scored};
+use super::search::{self, LANES, inverse, limit, round_product};
+use crate::simd::Simd;
 
 /// Values per block, here.
 pub const BLOCK: usize = 256;
@@ -134,126 +136,199 @@ impl Levels {
 
     /// The level nearest to `t`.
     #[inline(always)]
-    fn nearest(self, t: f32) -> f32 {
+    pub fn nearest(self, t: f32) -> f32 {
         let steps = round_product(t - self.lo, 1.0 / self.step);
         limit(self.lo + self.step * steps, self.lo, self.hi)
     }
 }
 
-/// What is chosen for a group: its level, and which of the grids.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Choice {
+/// What is chosen for a group: its level, which of the grids, and the codes on it.
+#[derive(Clone, Copy, Debug)]
+pub struct Choice<const N: usize> {
     pub level: f32,
     pub grid: usize,
-    /// The best scale of the group alone.
-    ideal: f32,
-    /// The level that suits the common scale that is being tried.
-    tried: f32,
+    pub codes: [u8; N],
 }
 
-/// Of eight levels around `near`, the one that leaves the least error.
-#[derive(Clone, Copy)]
-struct Leveled {
+/// A level and a grid that are tried for a group.
+#[derive(Clone, Copy, Default)]
+struct Tried {
     level: f32,
-    error: f32,
-    xv: f32,
-    vv: f32,
+    grid: usize,
 }
 
-#[inline(always)]
-fn best_level<G: Grid, const N: usize>(
-    grid: &G,
-    x: &[f32; N],
-    w: &[f32; N],
-    d: f32,
-    near: f32,
-    levels: Levels,
-) -> Leveled {
-    let tried: Lanes =
-        std::array::from_fn(|l| limit(near + levels.step * (l as f32 - 4.0), levels.lo, levels.hi));
-    let scales = tried.map(|level| d * level);
-    let inverses = scales.map(inverse);
-    let mut errors = [0f32; LANES];
-    let mut xv = [0f32; LANES];
-    let mut vv = [0f32; LANES];
-    for i in 0..N / 4 {
-        let at = G::quad(i);
-        let v = grid.quad_values(&search::pick(x, at), &search::pick(w, at), &inverses);
-        for k in 0..4 {
-            let (x, w) = (x[at[k]], w[at[k]]);
-            for l in 0..LANES {
-                let miss = (-scales[l]).mul_add(v[k][l], x);
-                errors[l] = (w * miss).mul_add(miss, errors[l]);
-                xv[l] = (w * x).mul_add(v[k][l], xv[l]);
-                vv[l] = (w * v[k][l]).mul_add(v[k][l], vv[l]);
-            }
-        }
-    }
-    let mut best = 4;
-    for l in 0..LANES {
-        if errors[l] < errors[best] {
-            best = l;
-        }
-    }
-    Leveled {
-        level: tried[best],
-        error: errors[best],
-        xv: xv[best],
-        vv: vv[best],
-    }
+/// Grids, the same as ladders, and the levels that scale them.
+pub struct Scaled<'a, G, L> {
+    pub grids: &'a [G],
+    pub ladders: &'a [L],
+    pub levels: Levels,
+    /// How many times [`ladder::STEPS`] scales are scored where there are weights: if few columns have nearly all importance,
+    /// scales may be best that are far too small for the others.
+    pub windows: usize,
 }
 
-/// Fits groups with levels under a common scale: the best scale (and grid) of each group alone, then a common scale and levels
-/// for them, then in turn the common scale to the levels and the levels to the common scale. Values and weights are normalized
-/// (see [`search::normalize`]); `round` is how the common scale is stored. Returns the common scale.
-#[inline(always)]
-pub fn fit<G: Grid, const N: usize>(
-    grids: &[G],
-    xs: &[[f32; N]],
-    ws: &[[f32; N]],
-    levels: Levels,
-    round: impl Fn(f32) -> f32,
-    out: &mut [Choice],
-) -> f32 {
-    let mut top = 0f32;
-    for ((choice, x), w) in out.iter_mut().zip(xs).zip(ws) {
-        let mut gain = -1.0;
-        for (i, grid) in grids.iter().enumerate() {
-            let (fit, _) = search::on_grid(grid, x, w);
-            if fit.gain > gain {
-                gain = fit.gain;
-                (choice.ideal, choice.grid) = (fit.scale, i);
-            }
-        }
-        if choice.ideal.abs() > top.abs() {
-            top = choice.ideal;
+impl<G: Grid, L: Ladder> Scaled<'_, G, L> {
+    /// What a group of zeros gets.
+    #[inline(always)]
+    fn nothing<const N: usize>(&self) -> Choice<N> {
+        Choice {
+            level: self.levels.nearest(0.0),
+            grid: 0,
+            codes: [self.grids[0].code(0.0); N],
         }
     }
 
-    let mut d = round(top / levels.lo);
-    let mut best = (f32::INFINITY, d);
-    for _ in 0..PASSES {
-        let id = inverse(d);
-        let (mut error, mut sum_lx, mut sum_ll) = (0.0, 0.0, 0.0);
+    /// Fits groups with levels under a common scale: scores many scales of each group, then in turn the levels to the common
+    /// scale and the common scale to the levels; last the codes. Values and weights are normalized (see [`search::normalize`]);
+    /// `round` is how the common scale is stored. Returns the common scale. `scored`, `tried` and `out` have as many elements as groups.
+    #[inline(always)]
+    fn fit<S: Simd, const N: usize>(
+        &self,
+        s: S,
+        xs: &[[f32; N]],
+        ws: &[[f32; N]],
+        weighted: bool,
+        round: impl Fn(f32) -> f32,
+        scored: &mut [Scored],
+        tried: &mut [Tried],
+        out: &mut [Choice<N>],
+    ) -> f32 {
+        let windows = if weighted { self.windows } else { 1 };
+        let mut top = 0f32;
+        for ((scored, x), w) in scored.iter_mut().zip(xs).zip(ws) {
+            *scored = Scored::new(s, self.ladders, windows, x, w);
+            if scored.best.abs() > top.abs() {
+                top = scored.best;
+            }
+        }
+        let rungs = self.ladders[0].rungs();
+        let logs = ladder::level_logs(rungs);
+        let sets = 2 * self.ladders.len();
+        let mut d = round(top / self.levels.lo);
+        let mut best = (f32::INFINITY, d);
+        for _ in 0..PASSES {
+            let place = ladder::place(rungs, d);
+            let (mut error, mut sum_lx, mut sum_ll) = (0f32, 0f32, 0f32);
+            for (((choice, scored), x), w) in tried.iter_mut().zip(scored.iter()).zip(xs).zip(ws) {
+                let chosen = if G::FREE {
+                    scored.choose_exactly(s, self.grids, x, w, d, self.levels)
+                } else {
+                    scored.choose(sets, d, place, &logs, self.levels)
+                };
+                error += chosen.error;
+                sum_lx += chosen.level * chosen.xv;
+                sum_ll += chosen.level * chosen.level * chosen.vv;
+                (choice.level, choice.grid) = (chosen.level, chosen.grid);
+            }
+            if error < best.0 {
+                best = (error, d);
+                for (choice, tried) in out.iter_mut().zip(tried.iter()) {
+                    (choice.level, choice.grid) = (tried.level, tried.grid);
+                }
+            }
+            if sum_ll > 0.0 {
+                d = round(sum_lx / sum_ll);
+            }
+        }
+        d = best.1;
+        let (mut sum_lx, mut sum_ll) = (0f32, 0f32);
         for ((choice, x), w) in out.iter_mut().zip(xs).zip(ws) {
-            let near = levels.nearest(choice.ideal * id);
-            let fit = best_level(&grids[choice.grid], x, w, d, near, levels);
-            error += fit.error;
-            sum_lx += fit.level * fit.xv;
-            sum_ll += fit.level * fit.level * fit.vv;
-            choice.tried = fit.level;
-        }
-        if error < best.0 {
-            best = (error, d);
-            for choice in out.iter_mut() {
-                choice.level = choice.tried;
+            let grid = &self.grids[choice.grid];
+            choice.codes = search::codes_at(grid, x, w, inverse(d * choice.level));
+            let (mut xv, mut vv) = (0f32, 0f32);
+            for i in 0..N {
+                let v = grid.value(choice.codes[i]);
+                xv += w[i] * x[i] * v;
+                vv += w[i] * v * v;
             }
+            sum_lx += choice.level * xv;
+            sum_ll += choice.level * choice.level * vv;
         }
         if sum_ll > 0.0 {
             d = round(sum_lx / sum_ll);
         }
+        d
     }
-    best.1
+
+    /// Fits a block with its own scale. `weighted`: the weights come from an importance matrix.
+    #[inline(always)]
+    pub fn block<S: Simd, const GROUPS: usize, const N: usize>(
+        &self,
+        s: S,
+        x: &[f32; BLOCK],
+        w: &[f32; BLOCK],
+        weighted: bool,
+    ) -> Symmetric<GROUPS> {
+        let (mut x, mut w) = (*x, *w);
+        let mut choices = [self.nothing::<N>(); GROUPS];
+        let mut half = Half::default();
+        if let Some(unit) = search::normalize(&mut x, &mut w) {
+            let (xs, ws) = (x.as_chunks::<N>().0, w.as_chunks::<N>().0);
+            let mut scored = [Scored::default(); GROUPS];
+            let round = |d| rounded(d, unit).1;
+            let mut tried = [Tried::default(); GROUPS];
+            let d = self.fit(
+                s,
+                xs,
+                ws,
+                weighted,
+                round,
+                &mut scored,
+                &mut tried,
+                &mut choices,
+            );
+            half = rounded(d, unit).0;
+        }
+        Symmetric::new(half, &choices)
+    }
+
+    /// Fits a row of blocks under one scale; `store` rounds a scale to what the row can hold. The blocks' own scales are left
+    /// zero.
+    #[inline(always)]
+    pub fn row<S: Simd, const GROUPS: usize, const N: usize>(
+        &self,
+        s: S,
+        values: &[f32],
+        weights: Option<&[f32]>,
+        store: impl Fn(f32) -> f32,
+    ) -> (f32, Vec<Symmetric<GROUPS>>) {
+        let mut x = values.to_vec();
+        let mut w = vec![0f32; x.len()];
+        for (i, (x, w)) in x
+            .as_chunks()
+            .0
+            .iter()
+            .zip(w.as_chunks_mut::<BLOCK>().0)
+            .enumerate()
+        {
+            *w = search::block_importance(x, weights, i);
+        }
+        let weighted = weights.is_some();
+        let mut choices = vec![self.nothing::<N>(); x.len() / N];
+        let mut d = 0.0;
+        if let Some(unit) = search::normalize(&mut x, &mut w) {
+            let (xs, ws) = (x.as_chunks::<N>().0, w.as_chunks::<N>().0);
+            let mut scored = vec![Scored::default(); choices.len()];
+            let round = |d: f32| store(d * unit) / unit;
+            let mut tried = vec![Tried::default(); choices.len()];
+            d = unit
+                * self.fit(
+                    s,
+                    xs,
+                    ws,
+                    weighted,
+                    round,
+                    &mut scored,
+                    &mut tried,
+                    &mut choices,
+                );
+        }
+        let blocks = choices.as_chunks::<GROUPS>().0.iter();
+        (
+            d,
+            blocks.map(|c| Symmetric::new(Half::default(), c)).collect(),
+        )
+    }
 }
 
 /// A block of groups with a level each under a half-float scale.
@@ -265,36 +340,22 @@ pub struct Symmetric<const GROUPS: usize> {
     pub codes: [u8; BLOCK],
 }
 
-/// Fits a block with its own scale; see [`fit`].
-#[inline(always)]
-pub fn symmetric<G: Grid, const GROUPS: usize, const N: usize>(
-    grids: &[G],
-    x: &[f32; BLOCK],
-    w: &[f32; BLOCK],
-    levels: Levels,
-) -> Symmetric<GROUPS> {
-    let (mut x, mut w) = (*x, *w);
-    let mut block = Symmetric {
-        d: Half::default(),
-        levels: [levels.nearest(0.0) as i16; GROUPS],
-        shifts: 0,
-        codes: [grids[0].code(0.0); BLOCK],
-    };
-    let Some(unit) = search::normalize(&mut x, &mut w) else {
-        return block;
-    };
-    let (xs, ws) = (x.as_chunks::<N>().0, w.as_chunks::<N>().0);
-    let mut choices = [Choice::default(); GROUPS];
-    let d = fit(grids, xs, ws, levels, |d| rounded(d, unit).1, &mut choices);
-    block.d = rounded(d, unit).0;
-    for (j, choice) in choices.iter().enumerate() {
-        block.levels[j] = choice.level as i16;
-        block.shifts |= (choice.grid as u16) << j;
-        let inverse = inverse(d * choice.level);
-        let codes = search::codes_at(&grids[choice.grid], &xs[j], &ws[j], inverse);
-        block.codes.as_chunks_mut::<N>().0[j] = codes;
+impl<const GROUPS: usize> Symmetric<GROUPS> {
+    #[inline(always)]
+    fn new<const N: usize>(d: Half, choices: &[Choice<N>; GROUPS]) -> Symmetric<GROUPS> {
+        let mut block = Symmetric {
+            d,
+            levels: [0; GROUPS],
+            shifts: 0,
+            codes: [0; BLOCK],
+        };
+        for (j, choice) in choices.iter().enumerate() {
+            block.levels[j] = choice.level as i16;
+            block.shifts |= (choice.grid as u16) << j;
+            block.codes.as_chunks_mut::<N>().0[j] = choice.codes;
+        }
+        block
     }
-    block
 }
 
 /// Codes of a group with a scale and a minimum.
@@ -434,67 +495,4 @@ pub fn affine<const GROUPS: usize, const N: usize, const BITS: u32, const LEVEL_
         }
     }
     fit
-}
-
-/// Fits a row of blocks under one scale; see [`fit`]. `store` rounds a scale to what the row can hold.
-/// The blocks' own scales are left zero.
-#[inline(always)]
-pub fn row<G: Grid, const GROUPS: usize, const N: usize>(
-    grids: &[G],
-    values: &[f32],
-    weights: Option<&[f32]>,
-    levels: Levels,
-    store: impl Fn(f32) -> f32,
-) -> (f32, Vec<Symmetric<GROUPS>>) {
-    let n_blocks = values.len() / BLOCK;
-    let mut x = values.to_vec();
-    let mut w = vec![0f32; x.len()];
-    for (i, (x, w)) in x
-        .as_chunks()
-        .0
-        .iter()
-        .zip(w.as_chunks_mut::<BLOCK>().0)
-        .enumerate()
-    {
-        *w = search::block_importance(x, weights, i);
-    }
-    let unit = search::normalize(&mut x, &mut w);
-    let mut choices = vec![Choice::default(); n_blocks * GROUPS];
-    let (xs, ws) = (x.as_chunks::<N>().0, w.as_chunks::<N>().0);
-    let mut d = 0.0;
-    if let Some(unit) = unit {
-        d = fit(
-            grids,
-            xs,
-            ws,
-            levels,
-            |d| store(d * unit) / unit,
-            &mut choices,
-        );
-    } else {
-        let level = levels.nearest(0.0);
-        choices.fill(Choice {
-            level,
-            ..Choice::default()
-        });
-    }
-    let mut fits = Vec::with_capacity(n_blocks);
-    for (b, choices) in choices.as_chunks::<GROUPS>().0.iter().enumerate() {
-        let mut block = Symmetric {
-            d: Half::default(),
-            levels: [0; GROUPS],
-            shifts: 0,
-            codes: [0; BLOCK],
-        };
-        for (j, choice) in choices.iter().enumerate() {
-            block.levels[j] = choice.level as i16;
-            block.shifts |= (choice.grid as u16) << j;
-            let (x, w) = (&xs[b * GROUPS + j], &ws[b * GROUPS + j]);
-            let inverse = inverse(d * choice.level);
-            let codes = search::codes_at(&grids[choice.grid], x, w, inverse);
-            block.codes.as_chunks_mut::<N>().0[j] = codes;
-        }
-        fits.push(block);
-    }
-    (d * unit.unwrap_or(0.0), fits)
 }

@@ -8,8 +8,9 @@ use bytemuck::{Pod, Zeroable};
 use super::grid::{Grid, Iq4};
 use super::iqk::{RowScale, row_scale};
 use super::superblock::BLOCK;
-use super::trellis_search::{self, Aim, Choice, Index};
-use super::{BlockFormat, Encode, Type, blocks, blocks_mut};
+use super::trellis_search::{Aim, Choice, Index, Trellis};
+use super::{BlockFormat, EncodeVectors, Type, blocks, blocks_mut};
+use crate::simd::Simd;
 
 /// The values that a code stands for: sums of the four bytes (six bits of each) of a multiplicative sequence, less their mean.
 #[inline(always)]
@@ -175,20 +176,20 @@ trellis!(Iq4_kt, Iq4_ktBlock, "iq4_kt");
 const SIGNED: [f32; 2] = [-16.0, 16.0];
 const MAGNITUDES: [f32; 2] = [16.0, 36.0];
 const HALVES: [f32; 1] = [0.0];
-const FINE: [f32; 8] = [-45.0, -28.0, -16.0, -5.0, 5.0, 16.0, 28.0, 45.0];
+const FINE: [f32; 6] = [-40.0, -21.0, -7.0, 7.0, 21.0, 40.0];
 
 static IQ1: LazyLock<Index<8>> =
-    LazyLock::new(|| Index::new(&HALVES, 10, 1 << 13, |c| sequence(c + OFFSET)));
+    LazyLock::new(|| Index::new(&HALVES, 12, (1 << 13) - 1, |c| sequence(c + OFFSET)));
 static IQ2: LazyLock<Index<8>> =
-    LazyLock::new(|| Index::new(&SIGNED, 24, 1 << 16, |c| sequence(c + OFFSET)));
+    LazyLock::new(|| Index::new(&SIGNED, 40, u16::MAX, |c| sequence(c + OFFSET)));
 static IQ3: LazyLock<Index<8>> = LazyLock::new(|| {
-    Index::new(&MAGNITUDES, 40, 1 << 16, |c| {
+    Index::new(&MAGNITUDES, 64, u16::MAX, |c| {
         sequence(c + OFFSET).map(f32::abs)
     })
 });
 static IQ4: LazyLock<[Index<4>; 2]> = LazyLock::new(|| {
     [OFFSET, OFFSET + 32768]
-        .map(|offset| Index::new(&FINE, 40, 1 << 15, move |c| sequence(c + offset)))
+        .map(|offset| Index::new(&FINE, 24, (1 << 15) - 1, move |c| sequence(c + offset)))
 });
 
 /// What the levels stand for.
@@ -233,7 +234,7 @@ impl Iq2_ktBlock {
         for (g, choice) in groups.iter().enumerate() {
             block.scales[g % 4] |= (choice.level as u8) << (4 * (g / 4));
             for l in 0..4 {
-                block.ql[4 * g + l] = (choice.codes[l] as u16).to_le_bytes();
+                block.ql[4 * g + l] = choice.codes[l].to_le_bytes();
             }
         }
         block
@@ -247,7 +248,7 @@ impl Iq3_ktBlock {
         for (g, choice) in groups.iter().enumerate() {
             block.scales[g % 4] |= (choice.level as u8) << (4 * (g / 4));
             for l in 0..4 {
-                block.ql[4 * g + l] = (choice.codes[l] as u16).to_le_bytes();
+                block.ql[4 * g + l] = choice.codes[l].to_le_bytes();
             }
             for j in 0..32 {
                 block.signs[j] |= u8::from(x[32 * g + j] < 0.0) << g;
@@ -267,7 +268,7 @@ impl Iq4_ktBlock {
                 let (i, code) = (8 * g + l, choice.codes[l]);
                 block.ql[i] = code as u8;
                 block.qh[i % 32] |= ((code >> 8 & 15) as u8) << (4 * (i / 32));
-                sh |= (code >> 12 & 7) << (8 + 3 * l);
+                sh |= u32::from(code >> 12 & 7) << (8 + 3 * l);
             }
             block.sh[g] = sh.to_le_bytes();
         }
@@ -278,10 +279,10 @@ impl Iq4_ktBlock {
 /// Makes a type that can be written: from its indexes and levels; `magnitudes` where signs are stored apart.
 macro_rules! encode {
     ($ty:ident, $block:ident, $indexes:expr, $levels:expr, aim: $aim:expr,
-     magnitudes: $magnitudes:literal) => {
-        impl Encode for $ty {
+     magnitudes: $magnitudes:literal, tried: $tried:literal) => {
+        impl EncodeVectors for $ty {
             #[inline(always)]
-            fn encode(values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
+            fn encode<S: Simd>(s: S, values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
                 let mut x = values.to_vec();
                 if $magnitudes {
                     for v in &mut x {
@@ -289,8 +290,12 @@ macro_rules! encode {
                     }
                 }
                 let store = |d: f32| <[u8; 4] as RowScale>::new(d).get();
-                let (d, choices) =
-                    trellis_search::row($indexes, &x, weights, &$levels, &$aim, store);
+                let trellis: Trellis<_, $tried> = Trellis {
+                    indexes: $indexes,
+                    levels: &$levels,
+                    aim: $aim,
+                };
+                let (d, choices) = trellis.row(s, &x, weights, store);
                 out[..4].copy_from_slice(&<[u8; 4] as RowScale>::new(d));
                 let blocks = blocks_mut::<Self>(out)
                     .iter_mut()
@@ -302,7 +307,7 @@ macro_rules! encode {
         }
     };
 }
-encode!(Iq1_kt, Iq1_ktBlock, &[&*IQ1], UNEVEN, aim: Aim::Spread(&[45.0, 40.0, 35.0, 31.0]), magnitudes: false);
-encode!(Iq2_kt, Iq2_ktBlock, &[&*IQ2], UNEVEN, aim: Aim::Spread(&[45.0, 40.0, 35.0, 31.0]), magnitudes: false);
-encode!(Iq3_kt, Iq3_ktBlock, &[&*IQ3], UNSIGNED, aim: Aim::Largest(&[78.0, 90.0, 102.0, 114.0]), magnitudes: true);
-encode!(Iq4_kt, Iq4_ktBlock, &[&IQ4[0], &IQ4[1]], SEVEN_BITS, aim: Aim::Largest(&[86.0, 100.0, 114.0, -86.0, -100.0, -114.0]), magnitudes: false);
+encode!(Iq1_kt, Iq1_ktBlock, &[&*IQ1], UNEVEN, aim: Aim::Spread(31.0, 46.0), magnitudes: false, tried: 4);
+encode!(Iq2_kt, Iq2_ktBlock, &[&*IQ2], UNEVEN, aim: Aim::Spread(31.0, 46.0), magnitudes: false, tried: 4);
+encode!(Iq3_kt, Iq3_ktBlock, &[&*IQ3], UNSIGNED, aim: Aim::Largest(76.0, 116.0), magnitudes: true, tried: 6);
+encode!(Iq4_kt, Iq4_ktBlock, &[&IQ4[0], &IQ4[1]], SEVEN_BITS, aim: Aim::Largest(78.0, 126.0), magnitudes: false, tried: 8);

@@ -1,73 +1,125 @@
-//! The search for the sequences of the trellis types. Thousands of sequences stand for points in eight (or four) dimensions; an
-//! index sorts them into boxes, and only boxes near the wanted point are looked through, cheapest first.
+//! The search for the sequences of the trellis types. Thousands of sequences stand for points in eight (or four) dimensions. An
+//! index sorts them into boxes; for a wanted point the boxes around it, those first that are cheapest to step into, give some
+//! hundred candidates. For a sequence `v` in place of values `x` the error under a scale `s` is `Σwx² - 2s Σwxv + s² Σwv²`: both sums
+//! are made once per candidate and serve all scales that are tried.
 
-use super::search::{self, LANES, inverse};
+use super::search::{self, inverse};
 use super::superblock::BLOCK;
+use crate::simd::Simd;
 
-/// Eight sequences, coordinate by coordinate.
+/// Candidates compared at once.
+const LANES: usize = 16;
+
+/// Sixteen sequences, coordinate by coordinate.
+#[derive(Clone, Copy)]
 struct Tile<const G: usize> {
-    values: [[f32; LANES]; G],
-    codes: [u32; LANES],
+    values: [[i8; LANES]; G],
+    codes: [u16; LANES],
 }
 
-/// Stands where a tile has no more sequences: further away than any point that is looked for.
-const FAR: f32 = 1e4;
 /// Points are looked for within this distance from zero in each coordinate.
 const LIMIT: f32 = 300.0;
+/// Combinations of boxes around the one in which a point lies: two ways (to stay, or to step to the next box) in each of eight
+/// coordinates, or four in each of four.
+const WAYS: usize = 256;
+/// The price of a way that does not exist.
+const NEVER: f32 = 1e30;
 
 /// Sequences sorted into boxes, the same intervals in each coordinate.
 pub struct Index<const G: usize> {
     borders: &'static [f32],
-    /// Boxes that are looked through at most for a point.
-    boxes: u32,
+    /// Which combinations of ways are looked at, the presumably cheapest first; coordinates in the order of what it costs to
+    /// leave the interval of the point.
+    order: Vec<u8>,
     /// The first tile of each box, and the number of tiles.
     starts: Vec<u32>,
     tiles: Vec<Tile<G>>,
 }
 
-/// A sequence that was found.
-#[derive(Clone, Copy)]
-struct Found<const G: usize> {
-    code: u32,
-    values: [f32; G],
+/// The least score of each lane for each of `K` scales, and the tile that has it.
+struct Least<S: Simd, const K: usize> {
+    scores: [[S::F; PARTS]; K],
+    tiles: [[S::I; PARTS]; K],
 }
 
-/// Most intervals of a coordinate.
-const MOST_BINS: usize = 9;
+/// Vectors per tile, at most.
+const PARTS: usize = 2;
+
+/// The numbers of the lanes.
+const NUMBERS: [f32; LANES] = [
+    0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0, 14.0, 15.0,
+];
+
+impl<S: Simd, const K: usize> Least<S, K> {
+    /// The lane that has the least score for a scale, and its tile.
+    #[inline(always)]
+    fn lane(&self, s: S, scale: usize) -> (usize, usize) {
+        let (mut scores, mut tiles) = (self.scores[scale][0], self.tiles[scale][0]);
+        let mut numbers = s.load_at(&NUMBERS, 0);
+        for part in 1..LANES / S::N {
+            let better = s.lt(self.scores[scale][part], scores);
+            scores = s.select(better, self.scores[scale][part], scores);
+            tiles = s.select_i32(better, self.tiles[scale][part], tiles);
+            numbers = s.select(better, s.load_at(&NUMBERS, part * S::N), numbers);
+        }
+        let least = -s.max_of(s.neg(scores));
+        let others = s.lt(s.splat(least), scores);
+        // Of those that have it, the last.
+        let at = s.select(others, s.splat(-1.0), s.load_at(&NUMBERS, 0));
+        let at = s.max_of(at).max(0.0) as usize % S::N;
+        let (mut lanes, mut of) = ([0f32; LANES], [0f32; LANES]);
+        s.store_at(&mut lanes, 0, numbers);
+        s.store_at(&mut of, 0, s.cast_f(tiles));
+        (lanes[at] as usize % LANES, of[at].to_bits() as usize)
+    }
+}
+
+/// A sequence that was found, and its sums.
+#[derive(Clone, Copy, Default)]
+struct Found {
+    code: u16,
+    xv: f32,
+    vv: f32,
+}
 
 impl<const G: usize> Index<G> {
-    /// Sorts the sequences `values(0..n)`. For a point at most `boxes` boxes are looked through.
+    /// How many ways there are in each coordinate.
+    const STEPS: usize = if G == 8 { 2 } else { 4 };
+
+    /// Sorts the sequences `values(0..n)`. For a point `boxes` boxes are looked through.
     pub fn new(
         borders: &'static [f32],
-        boxes: u32,
-        n: u32,
+        boxes: usize,
+        n: u16,
         values: impl Fn(u32) -> [f32; G],
     ) -> Index<G> {
         let bins = borders.len() + 1;
         let mut members = vec![Vec::new(); bins.pow(G as u32)];
-        for code in 0..n {
+        for code in 0..=n {
             let mut number = 0;
-            for v in values(code).iter().rev() {
+            for v in values(u32::from(code)).iter().rev() {
                 number = number * bins + borders.iter().filter(|b| *v > **b).count();
             }
             members[number].push(code);
         }
         let mut index = Index {
             borders,
-            boxes,
+            order: Index::<G>::order(boxes),
             starts: vec![0],
             tiles: Vec::new(),
         };
         for codes in members {
             for codes in codes.chunks(LANES) {
                 let mut tile = Tile {
-                    values: [[FAR; LANES]; G],
-                    codes: [codes[0]; LANES],
+                    values: [[0; LANES]; G],
+                    codes: [0; LANES],
                 };
-                for (l, code) in codes.iter().enumerate() {
-                    tile.codes[l] = *code;
-                    for (j, v) in values(*code).into_iter().enumerate() {
-                        tile.values[j][l] = v;
+                for l in 0..LANES {
+                    // The last tile of a box repeats its first sequence.
+                    let code = *codes.get(l).unwrap_or(&codes[0]);
+                    tile.codes[l] = code;
+                    for (j, v) in values(u32::from(code)).into_iter().enumerate() {
+                        tile.values[j][l] = v as i8;
                     }
                 }
                 index.tiles.push(tile);
@@ -77,125 +129,188 @@ impl<const G: usize> Index<G> {
         index
     }
 
-    /// A sequence near `t`, each coordinate weighing `w`: the nearest of all in the boxes around.
-    #[inline(always)]
-    fn nearest(&self, t: &[f32; G], w: &[f32; G]) -> Found<G> {
-        // For each coordinate its intervals, as the number they add to that of the box and what being there costs at least,
-        // cheapest first: that is the one that `t` is in, at no cost.
-        let bins = self.borders.len() + 1;
-        let mut ways = [[(0f32, 0u32); MOST_BINS]; G];
-        let mut stride = 1;
-        for j in 0..G {
-            for bin in 0..bins {
-                let below = if bin > 0 {
-                    self.borders[bin - 1] - t[j]
-                } else {
-                    0.0
-                };
-                let above = if bin + 1 < bins {
-                    t[j] - self.borders[bin]
-                } else {
-                    0.0
-                };
-                let distance = search::limit(below, above, FAR);
-                let distance = search::limit(distance, 0.0, FAR);
-                let way = (w[j] * distance * distance, bin as u32 * stride);
-                let mut at = bin;
-                while at > 0 && ways[j][at - 1].0 > way.0 {
-                    ways[j][at] = ways[j][at - 1];
-                    at -= 1;
-                }
-                ways[j][at] = way;
+    /// The cheapest combinations, if the price of a step grows with the square of its rank and of its length.
+    fn order(boxes: usize) -> Vec<u8> {
+        let price = |combination: usize| {
+            let (mut price, mut rest) = (0, combination);
+            for rank in 1..=G {
+                let way = rest % Self::STEPS;
+                price += [0, 4, 8, 16][way] * (rank + 1) * (rank + 1);
+                rest /= Self::STEPS;
             }
-            stride *= bins as u32;
-        }
-        // The coordinates that are cheapest to leave change first.
-        for j in 1..G {
-            let mut at = j;
-            while at > 0 && ways[at - 1][1].0 > ways[at][1].0 {
-                ways.swap(at - 1, at);
-                at -= 1;
-            }
-        }
-
-        let mut least = [f32::INFINITY; LANES];
-        let mut at = [0u32; LANES];
-        let mut best = f32::INFINITY;
-        let mut place = [0usize; G];
-        let mut budget = self.boxes;
-        let mut j = 0;
-        while j < G {
-            let (mut cost, mut number) = (0f32, 0);
-            for k in 0..G {
-                let way = ways[k][place[k]];
-                cost += way.0;
-                number += way.1;
-            }
-            if cost < best && budget > 0 {
-                budget -= 1;
-                let range = self.starts[number as usize]..self.starts[number as usize + 1];
-                self.look(range, t, w, &mut least, &mut at);
-                for l in least {
-                    best = if l < best { l } else { best };
-                }
-                j = 0;
-            } else {
-                // Further along this coordinate it only gets worse.
-                place[j] = 0;
-                j += 1;
-            }
-            while j < G {
-                place[j] += 1;
-                if place[j] < bins {
-                    break;
-                }
-                place[j] = 0;
-                j += 1;
-            }
-        }
-        if best == f32::INFINITY {
-            self.look(0..self.tiles.len() as u32, t, w, &mut least, &mut at);
-        }
-        let mut lane = 0;
-        for l in 1..LANES {
-            if least[l] < least[lane] {
-                lane = l;
-            }
-        }
-        let tile = &self.tiles[at[lane] as usize];
-        let mut values = [0.0; G];
-        for (v, of_tile) in values.iter_mut().zip(&tile.values) {
-            *v = of_tile[lane];
-        }
-        Found {
-            code: tile.codes[lane],
-            values,
-        }
+            price
+        };
+        let mut order: Vec<usize> = (0..WAYS).collect();
+        order.sort_by_key(|combination| price(*combination));
+        order.iter().take(boxes).map(|c| *c as u8).collect()
     }
 
-    /// Looks through some tiles for nearer sequences than those that the lanes have.
+    /// The ways of a coordinate from `t` on, the cheapest first: what they cost and what they add to the number of the box.
     #[inline(always)]
-    fn look(
-        &self,
-        range: std::ops::Range<u32>,
-        t: &[f32; G],
-        w: &[f32; G],
-        least: &mut [f32; LANES],
-        at: &mut [u32; LANES],
-    ) {
-        for number in range {
-            let tile = &self.tiles[number as usize];
-            let mut distance = [0f32; LANES];
-            for j in 0..G {
-                for (distance, v) in distance.iter_mut().zip(&tile.values[j]) {
-                    let miss = t[j] - v;
-                    *distance = (w[j] * miss).mul_add(miss, *distance);
-                }
+    fn ways(&self, t: f32, w: f32) -> ([f32; 4], [i32; 4]) {
+        let bins = self.borders.len() + 1;
+        let mut bin = 0;
+        if Self::STEPS == 2 {
+            // Only across the nearest border.
+            let (mut nearest, mut step) = (f32::INFINITY, 0);
+            for border in self.borders {
+                let distance = (t - border).abs();
+                let nearer = distance < nearest;
+                nearest = if nearer { distance } else { nearest };
+                bin += i32::from(t > *border);
+                let across = if t > *border { -1 } else { 1 };
+                step = if nearer { across } else { step };
             }
-            for (l, distance) in distance.iter().enumerate() {
-                let nearer = *distance < least[l];
-                least[l] = if nearer { *distance } else { least[l] };
-                at[l] = if nearer { number } else { at[l] };
+            return (
+                [0.0, w * nearest * nearest, NEVER, NEVER],
+                [bin, step, 0, 0],
+            );
+        }
+        for border in self.borders {
+            bin += i32::from(t > *border);
+        }
+        let to = |step: i32| {
+            let to = bin + step;
+            if to < 0 || to >= bins as i32 {
+                return NEVER;
+            }
+            let border = self.borders[if step < 0 { to } else { to - 1 } as usize];
+            w * (t - border) * (t - border)
+        };
+        let (down, up) = (to(-1), to(1));
+        let near = if down < up { -1 } else { 1 };
+        let (first, other) = if down < up { (down, up) } else { (up, down) };
+        let (mut costs, mut steps) = ([0.0, first, NEVER, NEVER], [0, near, 0, 0]);
+        if Self::STEPS == 4 {
+            let (two_down, two_up) = (to(-2), to(2));
+            let (last, far) = if two_down < two_up {
+                (two_down, -2)
+            } else {
+                (two_up, 2)
+            };
+            (costs[2], costs[3]) = (other, last);
+            (steps[2], steps[3]) = (-near, far);
+        }
+        for k in 0..4 {
+            if costs[k] >= NEVER {
+                steps[k] = 0;
+            }
+        }
+        steps[0] = bin;
+        (costs, steps)
+    }
+
+    /// The boxes around `t`, each coordinate weighing `w`: the sum of a number of the first list, by the low half of a
+    /// combination, and one of the second, by its high half. Boxes that do not exist are replaced by others.
+    #[inline(always)]
+    fn around(&self, t: &[f32; G], w: &[f32; G]) -> [[u32; 16]; 2] {
+        let bins = self.borders.len() as i32 + 1;
+        let mut steps = [[0i32; 4]; G];
+        let mut costs = [0f32; G];
+        let (mut base, mut stride) = (0, 1);
+        for j in 0..G {
+            let (cost, step) = self.ways(t[j], w[j]);
+            costs[j] = cost[1];
+            base += step[0] * stride;
+            for k in 1..4 {
+                steps[j][k] = step[k] * stride;
+            }
+            stride *= bins;
+        }
+        let mut by_rank = [[0i32; 4]; G];
+        for j in 0..G {
+            let mut rank = 0;
+            for k in 0..G {
+                rank += usize::from(costs[k] < costs[j] || (costs[k] == costs[j] && k < j));
+            }
+            by_rank[rank % G] = steps[j];
+        }
+        let mut numbers = [[0u32; 16]; 2];
+        numbers[0][0] = base as u32;
+        for (half, numbers) in numbers.iter_mut().enumerate() {
+            let mut n = 1;
+            for steps in &by_rank[half * G / 2..][..G / 2] {
+                for way in 1..Self::STEPS {
+                    for k in 0..n {
+                        numbers[way * n + k] = numbers[k].wrapping_add(steps[way] as u32);
+                    }
+                }
+                n *= Self::STEPS;
+            }
+        }
+        numbers
+    }
+
+    /// For each of the scales (given by their inverses) the best sequence near `x / near`.
+    #[inline(always)]
+    fn nearest<S: Simd, const K: usize>(
+        &self,
+        s: S,
+        x: &[f32; G],
+        w: &[f32; G],
+        near: f32,
+        inverses: &[f32; K],
+    ) -> [Found; K] {
+        let (mut t, mut wx, mut ww) = ([0f32; G], [0f32; G], [0f32; G]);
+        for j in 0..G {
+            t[j] = search::limit(x[j] * near, -LIMIT, LIMIT);
+            // Values without any weight would leave nothing to choose by.
+            ww[j] = w[j] + 1e-9;
+            wx[j] = ww[j] * x[j];
+        }
+        let [low, high] = self.around(&t, &ww);
+        let mut least: Least<S, K> = Least {
+            scores: [[s.splat(f32::INFINITY); PARTS]; K],
+            tiles: [[s.splat_i32(0); PARTS]; K],
+        };
+        for combination in &self.order {
+            let (a, b) = (combination & 15, combination >> 4);
+            let number = low[usize::from(a)].wrapping_add(high[usize::from(b)]) as usize;
+            let (begin, end) = (self.starts[number], self.starts[number + 1]);
+            for number in begin..end {
+                self.look(s, number, &wx, &ww, inverses, &mut least);
+            }
+        }
+        let mut found = [Found::default(); K];
+        for i in 0..K {
+            let (lane, tile) = least.lane(s, i);
+            let tile = &self.tiles[tile];
+            found[i].code = tile.codes[lane];
+            for j in 0..G {
+                let v = f32::from(tile.values[j][lane]);
+                found[i].xv += w[j] * x[j] * v;
+                found[i].vv += w[j] * v * v;
+            }
+        }
+        found
+    }
+
+    /// Looks through a tile for better sequences than those that the lanes have.
+    #[inline(always)]
+    fn look<S: Simd, const K: usize>(
+        &self,
+        s: S,
+        number: u32,
+        wx: &[f32; G],
+        w: &[f32; G],
+        inverses: &[f32; K],
+        least: &mut Least<S, K>,
+    ) {
+        let tile = &self.tiles[number as usize];
+        let label = s.splat_i32(number as i32);
+        for part in 0..LANES / S::N {
+            let (mut xv, mut vv) = (s.zero(), s.zero());
+            for j in 0..G {
+                let v = s.load_i8_at(&tile.values[j], part * S::N);
+                xv = s.fma(s.splat(wx[j]), v, xv);
+                vv = s.fma(s.mul(s.splat(w[j]), v), v, vv);
+            }
+            for i in 0..K {
+                let score = s.fma(s.splat(-2.0 * inverses[i]), xv, vv);
+                let (old, tile) = (least.scores[i][part], least.tiles[i][part]);
+                let better = s.lt(score, old);
+                least.scores[i][part] = s.select(better, score, old);
+                least.tiles[i][part] = s.select_i32(better, label, tile);
             }
         }
     }
@@ -203,45 +318,58 @@ impl<const G: usize> Index<G> {
 
 /// Values per group with a level.
 const GROUP: usize = 32;
-/// What a group is scaled to when its own best scale is looked for.
-pub enum Aim {
-    /// Its largest value becomes one of these.
-    Largest(&'static [f32]),
-    /// The root of its mean square becomes one of these.
-    Spread(&'static [f32]),
-}
-
-/// Levels that are tried under the row's scale.
-const LEVELS: usize = 3;
+/// Scales that are tried to find the best one of a group.
+const SCALES: usize = 8;
 const PASSES: usize = 2;
 
-/// The codes of a group (up to eight cells) under a scale, and the sums `Σwxv`, `Σwv²`.
+/// What a group is scaled to when its own best scale is looked for.
+pub enum Aim {
+    /// Its largest value becomes a number of this range.
+    Largest(f32, f32),
+    /// The root of its mean square becomes a number of this range.
+    Spread(f32, f32),
+}
+
+/// What the levels stand for, those of one sign, ascending by magnitude: number and value.
+type Levels = Vec<(u8, f32)>;
+
+/// How the rows of a type are fitted: `LEVELS` levels of one sign are tried for a group under the row's scale.
+pub struct Trellis<'a, const G: usize, const LEVELS: usize> {
+    pub indexes: &'a [&'a Index<G>],
+    /// What the levels stand for.
+    pub levels: &'a [f32],
+    pub aim: Aim,
+}
+
+/// A group under some scales: its codes and the sums `Σwxv`, `Σwv²`.
+#[derive(Clone, Copy, Default)]
+struct Scaled {
+    codes: [u16; 8],
+    xv: f32,
+    vv: f32,
+}
+
+/// The best codes of a group for each of the scales, looking near the scale `1 / near`.
 #[inline(always)]
-fn at_scale<const G: usize>(
+fn at_scales<S: Simd, const G: usize, const K: usize>(
+    s: S,
     index: &Index<G>,
     x: &[f32; GROUP],
     w: &[f32; GROUP],
-    inverse: f32,
-) -> ([u32; 8], f32, f32) {
-    let mut codes = [0; 8];
-    let (mut xv, mut vv) = (0f32, 0f32);
+    near: f32,
+    inverses: &[f32; K],
+) -> [Scaled; K] {
+    let mut out = [Scaled::default(); K];
     let cells = x.as_chunks::<G>().0.iter().zip(w.as_chunks::<G>().0);
     for (i, (x, w)) in cells.enumerate() {
-        // Values without any weight would leave nothing to choose by.
-        let mut weights = [0f32; G];
-        let mut t = [0f32; G];
-        for j in 0..G {
-            t[j] = search::limit(x[j] * inverse, -LIMIT, LIMIT);
-            weights[j] = w[j] + 1e-9;
-        }
-        let found = index.nearest(&t, &weights);
-        codes[i % 8] = found.code;
-        for j in 0..G {
-            xv += w[j] * x[j] * found.values[j];
-            vv += w[j] * found.values[j] * found.values[j];
+        let found = index.nearest(s, x, w, near, inverses);
+        for (out, found) in out.iter_mut().zip(found) {
+            out.codes[i % 8] = found.code;
+            out.xv += found.xv;
+            out.vv += found.vv;
         }
     }
-    (codes, xv, vv)
+    out
 }
 
 /// What is chosen for a group.
@@ -252,115 +380,165 @@ pub struct Choice {
     /// Which index.
     pub range: usize,
     /// The codes of its cells.
-    pub codes: [u32; 8],
+    pub codes: [u16; 8],
     ideal: f32,
+    error: f32,
+    /// Sums for the common scale.
+    lx: f32,
+    ll: f32,
 }
 
-/// Fits a row: a scale for all, and for each group of 32 one of the levels, one of the indexes and its codes. `values` are those
-/// that sequences stand for (without signs, where these are stored apart). `aim` says which scales are tried to find the best one of a
-/// group.
-#[inline(always)]
-pub fn row<const G: usize>(
-    indexes: &[&Index<G>],
-    values: &[f32],
-    weights: Option<&[f32]>,
-    levels: &[f32],
-    aim: &Aim,
-    store: impl Fn(f32) -> f32,
-) -> (f32, Vec<Choice>) {
-    let mut x = values.to_vec();
-    let mut w = vec![0f32; x.len()];
-    for (i, (x, w)) in x
-        .as_chunks()
-        .0
-        .iter()
-        .zip(w.as_chunks_mut::<BLOCK>().0)
-        .enumerate()
-    {
-        *w = search::block_importance(x, weights, i);
-    }
-    let mut best = vec![Choice::default(); x.len() / GROUP];
-    let Some(unit) = search::normalize(&mut x, &mut w) else {
-        return (0.0, best);
-    };
-    let (xs, ws) = (x.as_chunks::<GROUP>().0, w.as_chunks::<GROUP>().0);
-
-    let mut top = 0f32;
-    for ((choice, x), w) in best.iter_mut().zip(xs).zip(ws) {
-        let size = match aim {
-            Aim::Largest(_) => search::largest(x).abs(),
-            Aim::Spread(_) => search::mean_square(x).sqrt(),
+impl<const G: usize, const LEVELS: usize> Trellis<'_, G, LEVELS> {
+    /// The best scale of a group alone.
+    #[inline(always)]
+    fn ideal<S: Simd>(&self, s: S, x: &[f32; GROUP], w: &[f32; GROUP]) -> f32 {
+        let (size, from, to) = match self.aim {
+            Aim::Largest(from, to) => (search::largest(x).abs(), from, to),
+            Aim::Spread(from, to) => (search::mean_square(x).sqrt(), from, to),
         };
-        let mut gain = 0f32;
-        for (range, index) in indexes.iter().enumerate() {
-            let (Aim::Largest(ends) | Aim::Spread(ends)) = aim;
-            for end in *ends {
-                let (_, xv, vv) = at_scale(*index, x, w, end * inverse(size));
-                if vv > 0.0 && xv * xv > gain * vv {
-                    (choice.ideal, choice.range) = (xv / vv, range);
-                    gain = xv * choice.ideal;
-                }
+        let mut inverses = [0f32; SCALES];
+        for (i, v) in inverses.iter_mut().enumerate() {
+            *v = (from + (to - from) / (SCALES - 1) as f32 * i as f32) * inverse(size);
+        }
+        let near = 0.5 * (from + to) * inverse(size);
+        let (mut ideal, mut gain) = (0f32, 0f32);
+        for scaled in at_scales(s, self.indexes[0], x, w, near, &inverses) {
+            if scaled.vv > 0.0 && scaled.xv * scaled.xv > gain * scaled.vv {
+                ideal = scaled.xv / scaled.vv;
+                gain = scaled.xv * ideal;
             }
         }
-        if choice.ideal.abs() > top.abs() {
-            top = choice.ideal;
+        ideal
+    }
+
+    /// Tries some levels of one sign for a group under the common scale `d`.
+    #[inline(always)]
+    fn try_levels<S: Simd>(
+        &self,
+        s: S,
+        range: usize,
+        levels: &[(u8, f32)],
+        x: &[f32; GROUP],
+        w: &[f32; GROUP],
+        d: f32,
+        choice: &mut Choice,
+    ) {
+        // The first of the levels around the ideal one; they ascend.
+        let wanted = choice.ideal * inverse(d).abs();
+        let mut above = 0;
+        for (_, level) in levels {
+            above += usize::from(level.abs() < wanted);
+        }
+        let first = above
+            .saturating_sub(LEVELS / 2)
+            .min(levels.len().saturating_sub(LEVELS));
+        let mut tried = [(0u8, 0f32); LEVELS];
+        for (i, t) in tried.iter_mut().enumerate() {
+            *t = levels[(first + i).min(levels.len() - 1)];
+        }
+        let mut inverses = [0f32; LEVELS];
+        for i in 0..LEVELS {
+            inverses[i] = inverse(d * tried[i].1);
+        }
+        let sign = tried[LEVELS - 1].1 * d;
+        let near = inverse(choice.ideal).copysign(sign);
+        let mut square = 0f32;
+        for j in 0..GROUP {
+            square += w[j] * x[j] * x[j];
+        }
+        let scaled = at_scales(s, self.indexes[range], x, w, near, &inverses);
+        for ((number, level), scaled) in tried.into_iter().zip(scaled) {
+            let scale = d * level;
+            let error = square - 2.0 * scale * scaled.xv + scale * scale * scaled.vv;
+            if error < choice.error {
+                choice.error = error;
+                (choice.level, choice.range, choice.codes) = (number.into(), range, scaled.codes);
+                (choice.lx, choice.ll) = (level * scaled.xv, level * level * scaled.vv);
+            }
         }
     }
 
-    let highest = search::largest(levels);
-    let mut d = store(top / highest * unit) / unit;
-    let (mut least, mut best_d) = (f32::INFINITY, 0.0);
-    let mut choices = best.clone();
-    for _ in 0..PASSES {
-        let (mut error, mut sum_lx, mut sum_ll) = (0f32, 0f32, 0f32);
-        for ((choice, x), w) in choices.iter_mut().zip(xs).zip(ws) {
-            let mut square = 0f32;
-            for j in 0..GROUP {
-                square += w[j] * x[j] * x[j];
-            }
-            let mut group_least = f32::INFINITY;
-            let mut sums = (0f32, 0f32);
-            for level in near_levels(levels, choice.ideal, d) {
-                let scale = d * levels[level];
-                let (codes, xv, vv) = at_scale(indexes[choice.range], x, w, inverse(scale));
-                let e = square - 2.0 * scale * xv + scale * scale * vv;
-                if e < group_least {
-                    group_least = e;
-                    (choice.level, choice.codes) = (level, codes);
-                    sums = (levels[level] * xv, levels[level] * levels[level] * vv);
-                }
-            }
-            error += group_least;
-            sum_lx += sums.0;
-            sum_ll += sums.1;
+    /// Fits a row: a scale for all, and for each group of 32 one of the levels, one of the indexes and its codes. `values` are those
+    /// that sequences stand for (without signs, where these are stored apart); `store` rounds a scale to what the row can hold.
+    #[inline(always)]
+    pub fn row<S: Simd>(
+        &self,
+        s: S,
+        values: &[f32],
+        weights: Option<&[f32]>,
+        store: impl Fn(f32) -> f32,
+    ) -> (f32, Vec<Choice>) {
+        let mut x = values.to_vec();
+        let mut w = vec![0f32; x.len()];
+        for (i, (x, w)) in x
+            .as_chunks()
+            .0
+            .iter()
+            .zip(w.as_chunks_mut::<BLOCK>().0)
+            .enumerate()
+        {
+            *w = search::block_importance(x, weights, i);
         }
-        if error < least {
-            (least, best_d) = (error, d);
-            best.copy_from_slice(&choices);
+        let mut best = vec![Choice::default(); x.len() / GROUP];
+        let Some(unit) = search::normalize(&mut x, &mut w) else {
+            return (0.0, best);
+        };
+        let (xs, ws) = (x.as_chunks::<GROUP>().0, w.as_chunks::<GROUP>().0);
+        let mut top = 0f32;
+        for ((choice, x), w) in best.iter_mut().zip(xs).zip(ws) {
+            choice.ideal = self.ideal(s, x, w);
+            top = top.max(choice.ideal);
         }
-        if sum_ll <= 0.0 {
-            break;
-        }
-        d = store(sum_lx / sum_ll * unit) / unit;
-    }
-    (best_d * unit, best)
-}
 
-/// The levels that come nearest to the ideal scale, or to its negative, which other sequences suit as well.
-#[inline(always)]
-fn near_levels(levels: &[f32], ideal: f32, d: f32) -> [usize; LEVELS] {
-    let mut near = [(f32::INFINITY, 0); LEVELS];
-    for (i, level) in levels.iter().enumerate() {
-        let mut candidate = (((level * d).abs() - ideal.abs()).abs(), i);
-        for place in &mut near {
-            if candidate.0 < place.0 {
-                std::mem::swap(place, &mut candidate);
+        let signs = [self.levels_of(1.0), self.levels_of(-1.0)];
+        let mut d = store(top / search::largest(self.levels) * unit) / unit;
+        let (mut least, mut best_d) = (f32::INFINITY, 0.0);
+        let mut choices = best.clone();
+        for pass in 0..PASSES {
+            let (mut error, mut sum_lx, mut sum_ll) = (0f32, 0f32, 0f32);
+            for ((choice, x), w) in choices.iter_mut().zip(xs).zip(ws) {
+                let chosen = (choice.range, usize::from(self.levels[choice.level] < 0.0));
+                choice.error = f32::INFINITY;
+                for range in 0..self.indexes.len() {
+                    for (sign, levels) in signs.iter().enumerate() {
+                        // Then again, but only where the best were.
+                        if !levels.is_empty() && (pass == 0 || (range, sign) == chosen) {
+                            self.try_levels(s, range, levels, x, w, d, choice);
+                        }
+                    }
+                }
+                error += choice.error;
+                sum_lx += choice.lx;
+                sum_ll += choice.ll;
             }
+            if error < least {
+                (least, best_d) = (error, d);
+                best.copy_from_slice(&choices);
+            }
+            if sum_ll <= 0.0 {
+                break;
+            }
+            d = store(sum_lx / sum_ll * unit) / unit;
         }
+        (best_d * unit, best)
     }
-    let mut out = [0; LEVELS];
-    for (o, (_, i)) in out.iter_mut().zip(near) {
-        *o = i;
+
+    /// The levels of one sign; zero counts as positive.
+    fn levels_of(&self, sign: f32) -> Levels {
+        let of_sign = |level: f32| {
+            if sign > 0.0 {
+                level >= 0.0
+            } else {
+                level < 0.0
+            }
+        };
+        let numbered = self
+            .levels
+            .iter()
+            .enumerate()
+            .map(|(i, level)| (i as u8, *level));
+        let mut levels: Levels = numbered.filter(|(_, level)| of_sign(*level)).collect();
+        levels.sort_by(|a, b| a.1.abs().total_cmp(&b.1.abs()));
+        levels
     }
-    out
 }

@@ -6,8 +6,8 @@
 use half::{bf16, f16};
 
 use crate::cpu::ops::tanh;
-use crate::cpu::simd::Simd;
 use crate::quant::legacy::Q8_0Block;
+use crate::simd::Simd;
 
 /// Keys and values that are worked on at a time. Scores of a query with them are a row of this many floats.
 pub const TILE: usize = 64;

@@ -10,9 +10,9 @@
 
 use super::iqk::{BY4, fields, four_bits, words8};
 use super::weights::{CHUNK, Pattern, Patterns, Scales, Weights};
-use crate::cpu::simd::Simd;
 use crate::quant::Type;
 use crate::quant::codebook;
+use crate::simd::Simd;
 
 /// A codebook of eight-vectors, on cache lines.
 #[repr(align(64))]

@@ -6,8 +6,8 @@ use super::kernels::{
 };
 use super::weights::{CHUNK, Weights};
 use super::{codebooks, iqk, kquants, legacy, trellis};
-use crate::cpu::simd::{Compiled, Level};
 use crate::quant::{Interleaved, Type, TypeInfo};
+use crate::simd::{Compiled, Level};
 
 /// Most columns that weights are multiplied with directly, without a panel.
 pub const DIRECT: usize = 4;

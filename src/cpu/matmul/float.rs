@@ -12,7 +12,7 @@ use std::marker::PhantomData;
 use half::{bf16, f16};
 
 use super::kernels::{GemmArgs, GemvArgs, MAX_COLS, UnpackArgs};
-use crate::cpu::simd::{Kernel, Simd};
+use crate::simd::{Kernel, Simd};
 
 /// Values that are summed up before they are added to the total.
 const SPAN: usize = 256;

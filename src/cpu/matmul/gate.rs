@@ -1,7 +1,7 @@
 //! The activation functions that are fused with a product: `act(gate) * up`.
 
-use crate::cpu::simd::Simd;
 use crate::graph::UnaryOp;
+use crate::simd::Simd;
 
 crate::kernels! {
     /// Kernels of fused gates.

@@ -7,10 +7,10 @@
 use super::kquants::bits_of;
 use super::legacy::nibbles;
 use super::weights::{Pattern, Patterns, Scales, Weights, repeat8, repeat16, sixteen_lanes};
-use crate::cpu::simd::Simd;
 use crate::quant::Type;
 use crate::quant::grid::{Iq2, Iq3, Iq4, Iq5, Iq6};
 use crate::quant::iqkss::PAIRS;
+use crate::simd::Simd;
 
 /// The values of a grid of up to 16, as a table to look up.
 const fn table<const N: usize>(values: &[i8; N]) -> Pattern<i8, 64> {

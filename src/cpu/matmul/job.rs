@@ -7,10 +7,10 @@
 use super::core::{Core, DIRECT};
 use super::gate::{self, Gates};
 use super::kernels::{MAX_COLS, MAX_ROWS};
-use crate::cpu::simd::Level;
 use crate::cpu::task::Task;
 use crate::graph::{Op, Tensor, UnaryOp};
 use crate::quant::Type;
+use crate::simd::Level;
 
 /// Most rows of a unit that is computed without a panel.
 const DIRECT_ROWS: usize = 128;

@@ -17,7 +17,7 @@
 use std::marker::PhantomData;
 
 use super::weights::{CHUNK, Scales, Weights};
-use crate::cpu::simd::{Kernel, Simd};
+use crate::simd::{Kernel, Simd};
 
 /// Columns of the largest block at any level.
 pub const MAX_COLS: usize = 12;

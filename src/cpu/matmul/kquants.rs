@@ -5,8 +5,8 @@
 
 use super::legacy::{IQ4_VALUES, nibbles};
 use super::weights::{Pattern, Scales, Weights, repeat8, sixteen_lanes};
-use crate::cpu::simd::Simd;
 use crate::quant::Type;
+use crate::simd::Simd;
 
 /// Bytes shifted right by `FIRST + STEP i` bits, where `i` counts groups of 32 values: a vector of two halves has two of them.
 /// The caller masks what it wants of each byte; `i` is taken modulo `MODULO`.

@@ -1,9 +1,9 @@
 //! Types with blocks of 32 values and f16 scales: q4_0, q4_1, q5_0, q5_1, q6_0, q8_0, iq4_nl. Layouts: `quant::legacy`.
 
 use super::weights::{Pattern, Scales, Weights, repeat8, repeat16};
-use crate::cpu::simd::Simd;
 use crate::quant::Type;
 use crate::quant::grid::Iq4;
+use crate::simd::Simd;
 
 /// Pointers to `OFFSET` bytes into the blocks that a vector's lanes 0, 1 and 2, 3 come from.
 #[inline(always)]

@@ -26,9 +26,9 @@ mod trellis;
 pub mod weights;
 
 use self::job::Job;
-use super::simd;
 use super::task::Task;
 use crate::graph::Tensor;
+use crate::simd;
 
 /// Bytes of scratch memory that a team of `n_threads` needs for the node; `None` if it is not a product that can be computed:
 /// operator, types and shapes.

@@ -4,10 +4,10 @@ use std::sync::Barrier;
 use std::sync::atomic::AtomicUsize;
 
 use super::job::Job;
-use crate::cpu::simd::Level;
 use crate::cpu::task::Task;
 use crate::graph::{Context, Tensor, UnaryOp};
 use crate::quant::{TYPES, Type, TypeInfo};
+use crate::simd::Level;
 
 /// Runs a node with a team of threads.
 fn compute(node: Tensor, nth: usize, level: Level) {

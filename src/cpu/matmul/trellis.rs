@@ -10,8 +10,8 @@
 use super::iqk::{BY_BYTE, eight_values, row_f32, words8};
 use super::kquants::bits_of;
 use super::weights::{Pattern, Patterns, Scales, Weights};
-use crate::cpu::simd::Simd;
 use crate::quant::Type;
+use crate::simd::Simd;
 
 /// What a state is multiplied with in a step.
 const STEP: u32 = 0xcbac_1fed;

@@ -4,8 +4,8 @@
 // Indices go over several arrays; iterators would be closures, which lose the vector instructions.
 #![allow(clippy::needless_range_loop)]
 
-use crate::cpu::simd::Simd;
 use crate::quant::Type;
+use crate::simd::Simd;
 
 /// Values per chunk: what is decoded together. A row whose blocks are smaller may end in a part of a chunk.
 pub const CHUNK: usize = 256;

@@ -2,10 +2,10 @@
 
 use half::{bf16, f16};
 
-use crate::cpu::simd::Simd;
 use crate::graph::UnaryOp;
 use crate::quant::legacy::Q8_0Block;
 use crate::quant::{Half, Type};
+use crate::simd::Simd;
 
 /// A row kernel `y[i] = f(x[i])`.
 pub type Unary = unsafe fn(&Rows, usize, *const f32, *mut f32);

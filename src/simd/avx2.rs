@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 
 use half::{bf16, f16};
 
-use super::{Kernel, Simd};
+use super::{Kernel, Simd, Task};
 
 /// 256-bit vectors.
 #[derive(Clone, Copy)]
@@ -27,6 +27,16 @@ impl<const VNNI: bool> Ymm<VNNI> {
 pub(super) unsafe fn run<K: Kernel>(args: K::Args) {
     // SAFETY: the caller's promise.
     unsafe { K::run(Ymm::<false>::new(), args) }
+}
+
+/// A task compiled for this level.
+///
+/// # Safety
+/// The CPU has the level.
+#[target_feature(enable = "avx,avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt")]
+pub(super) unsafe fn run_task<T: Task>(task: T) -> T::Output {
+    // SAFETY: the caller's promise.
+    task.run(unsafe { Ymm::<false>::new() })
 }
 
 /// Methods that are some intrinsics.

@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 
 use half::{bf16, f16};
 
-use super::{Kernel, Simd, Ymm};
+use super::{Kernel, Simd, Task, Ymm};
 
 /// 512-bit vectors.
 #[derive(Clone, Copy)]
@@ -41,6 +41,18 @@ pub(super) unsafe fn run<K: Kernel>(args: K::Args) {
 pub(super) unsafe fn run_vnni<K: Kernel>(args: K::Args) {
     // SAFETY: the caller's promise.
     unsafe { K::run(Zmm::<true>::new(), args) }
+}
+
+/// A task compiled for this level.
+///
+/// # Safety
+/// The CPU has the level.
+#[target_feature(
+    enable = "avx,avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512dq,avx512vl"
+)]
+pub(super) unsafe fn run_task<T: Task>(task: T) -> T::Output {
+    // SAFETY: the caller's promise.
+    task.run(unsafe { Zmm::<false>::new() })
 }
 
 /// Methods that are some intrinsics.

@@ -1,6 +1,6 @@
 //! Vector instructions: the levels of CPUs we know, the trait [`Simd`] over which kernels are written once, and
 //! [`kernels!`](crate::kernels), which compiles a kernel for every level and collects the results in one table per level.
-//! No kernel lives here: matmul, attention and the operators have their own.
+//! No kernel lives here: matmul, attention, the operators and the encoders of tensor types have their own.
 //!
 //! A kernel is an `#[inline(always)]` function, generic over `S: Simd`, whose first argument is the *token* `s: S`.
 //! Having a token proves that the CPU has the level's instructions; so arithmetic on vectors is safe, and only loads
@@ -8,7 +8,7 @@
 //! or it would be compiled without the vector instructions.
 //!
 //! ```
-//! use ikrs::cpu::simd::Simd;
+//! use ikrs::simd::Simd;
 //!
 //! ikrs::kernels! {
 //!     /// Kernels on rows.
@@ -453,6 +453,33 @@ pub trait Simd: Copy + Send + Sync + 'static {
         }
     }
 
+    /// Values `at..at + N` of an array. Panics if there are less.
+    #[inline(always)]
+    fn load_at(self, x: &[f32], at: usize) -> Self::F {
+        let x = &x[at..at + Self::N];
+        // SAFETY: the slice has N values.
+        unsafe { self.load(x.as_ptr()) }
+    }
+    /// Bytes `at..at + N` of an array as floats. Panics if there are less.
+    #[inline(always)]
+    fn load_i8_at(self, x: &[i8], at: usize) -> Self::F {
+        let x = &x[at..at + Self::N];
+        // SAFETY: the slice has N values.
+        self.to_f32(unsafe { self.load_i8(x.as_ptr()) })
+    }
+    /// Stores at values `at..at + N` of an array. Panics if there are less.
+    #[inline(always)]
+    fn store_at(self, x: &mut [f32], at: usize, v: Self::F) {
+        let x = &mut x[at..at + Self::N];
+        // SAFETY: the slice has N values.
+        unsafe { self.store(x.as_mut_ptr(), v) }
+    }
+    /// `m ? a : b`
+    #[inline(always)]
+    fn select_i32(self, m: Self::M, a: Self::I, b: Self::I) -> Self::I {
+        self.cast_i(self.select(m, self.cast_f(a), self.cast_f(b)))
+    }
+
     /// e^x to about 1 ulp: 0 below -104, infinity above 88.8, NaN stays.
     #[inline(always)]
     fn exp(self, x: Self::F) -> Self::F {
@@ -476,6 +503,27 @@ pub trait Simd: Copy + Send + Sync + 'static {
         let high = self.sub_i32(self.add_i32(n, bias), low);
         let p = self.mul(p, self.cast_f(self.shl_i32::<23>(low)));
         self.mul(p, self.cast_f(self.shl_i32::<23>(high)))
+    }
+}
+
+/// Safe code over vectors, see [`dispatch`].
+pub trait Task {
+    type Output;
+    /// `#[inline(always)]`, as everything it calls.
+    fn run<S: Simd>(self, s: S) -> Self::Output;
+}
+
+/// Runs a task compiled for the level in use.
+pub fn dispatch<T: Task>(task: T) -> T::Output {
+    match level() {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the CPU has the level.
+        Level::X86_64V3 => unsafe { avx2::run_task(task) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the CPU has the level.
+        Level::Avx512 | Level::Avx512Vnni => unsafe { avx512::run_task(task) },
+        // SAFETY: any CPU has this level.
+        _ => task.run(unsafe { Scalar::new() }),
     }
 }
 
@@ -517,7 +565,7 @@ impl<A: Copy + 'static> Compiled<A> {
     }
 }
 
-/// Compiles generic kernels for every level and collects them in a table: see the [module](crate::cpu::simd).
+/// Compiles generic kernels for every level and collects them in a table: see the [module](crate::simd).
 ///
 /// `fn name(arguments) -> result = generic;` calls `generic(token, arguments)`, where `generic` is an expression, so that
 /// it may carry further generic arguments (`generic::<_, Q4_0>`). The table has `at(level)`, `get()` for
@@ -537,18 +585,18 @@ macro_rules! kernels {
         }
 
         const _: () = {
-            $crate::kernels!(@level scalar, $table, $crate::cpu::simd::Scalar, [],
+            $crate::kernels!(@level scalar, $table, $crate::simd::Scalar, [],
                 $( $name, [$($arg: $ty),*], [$($ret)?], $generic; )*);
             #[cfg(target_arch = "x86_64")]
-            $crate::kernels!(@level v3, $table, $crate::cpu::simd::Ymm<false>,
+            $crate::kernels!(@level v3, $table, $crate::simd::Ymm<false>,
                 ["avx,avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt"],
                 $( $name, [$($arg: $ty),*], [$($ret)?], $generic; )*);
             #[cfg(target_arch = "x86_64")]
-            $crate::kernels!(@level avx512, $table, $crate::cpu::simd::Zmm<false>,
+            $crate::kernels!(@level avx512, $table, $crate::simd::Zmm<false>,
                 ["avx,avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512dq,avx512vl"],
                 $( $name, [$($arg: $ty),*], [$($ret)?], $generic; )*);
             #[cfg(target_arch = "x86_64")]
-            $crate::kernels!(@level vnni, $table, $crate::cpu::simd::Zmm<true>,
+            $crate::kernels!(@level vnni, $table, $crate::simd::Zmm<true>,
                 ["avx,avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi"],
                 $( $name, [$($arg: $ty),*], [$($ret)?], $generic; )*);
 
@@ -560,13 +608,13 @@ macro_rules! kernels {
             impl $table {
                 /// The kernels of a level, or of the highest the CPU has if that is lower.
                 #[inline]
-                $vis fn at(level: $crate::cpu::simd::Level) -> &'static $table {
-                    &TABLES[level.min($crate::cpu::simd::supported()) as usize]
+                $vis fn at(level: $crate::simd::Level) -> &'static $table {
+                    &TABLES[level.min($crate::simd::supported()) as usize]
                 }
                 /// The kernels of the level in use.
                 #[inline]
                 $vis fn get() -> &'static $table {
-                    $table::at($crate::cpu::simd::level())
+                    $table::at($crate::simd::level())
                 }
                 $(
                     $(#[$doc])*
