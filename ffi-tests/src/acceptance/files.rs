@@ -125,8 +125,9 @@ impl FileTypes {
             rows.push(Row {
                 what: format!("file {name}: perplexity by ikrs, {chunks} chunks"),
                 figure: format!("{run:.4}: {off:+.3} %"),
-                target: "within 0.3 %".into(),
-                holds: off.abs() <= 0.3,
+                // Where the reference rounds the other side of products to 8 bits per 256 values, its perplexity is higher.
+                target: "within 0.3 % or below".into(),
+                holds: off <= 0.3,
             });
         }
         for path in [ours, theirs] {
@@ -256,10 +257,10 @@ fn perplexity(who: Who, model: &Path, chunks: usize) -> f64 {
         .expect("drive.py prints ppl")
 }
 
-/// A repacked file has the reference's bytes.
-pub fn repacked(model: &str) -> Row {
+/// A repacked file has the reference's bytes, and runs in ikrs as the file it was made from.
+pub fn repacked(model: &str) -> [Row; 2] {
     let files = FileTypes::new();
-    let [ours, theirs] = [Who::Ikrs, Who::Reference].map(|who| {
+    let paths = [Who::Ikrs, Who::Reference].map(|who| {
         let path = files.dir.path().join(format!("{who:?}.gguf"));
         run(files
             .command(who)
@@ -267,14 +268,25 @@ pub fn repacked(model: &str) -> Row {
             .arg(models::model(model))
             .arg(&path)
             .args(["Q4_0", "2"]));
-        std::fs::read(path).expect("it was made")
+        path
     });
-    Row {
-        what: format!("file {model} repacked"),
-        figure: format!("{} bytes, reference {}", ours.len(), theirs.len()),
-        target: "the same bytes".into(),
-        holds: ours == theirs,
-    }
+    let [ours, theirs] = [0, 1].map(|i| std::fs::read(&paths[i]).expect("it was made"));
+    let plain = perplexity(Who::Ikrs, &models::model(model), 2);
+    let packed = perplexity(Who::Ikrs, &paths[0], 2);
+    [
+        Row {
+            what: format!("file {model} repacked"),
+            figure: format!("{} bytes, reference {}", ours.len(), theirs.len()),
+            target: "the same bytes".into(),
+            holds: ours == theirs,
+        },
+        Row {
+            what: format!("perplexity {model} repacked, 2 chunks"),
+            figure: format!("{packed}, not repacked {plain}"),
+            target: "the same".into(),
+            holds: packed == plain,
+        },
+    ]
 }
 
 /// The shape of a model, as far as mixes depend on it.

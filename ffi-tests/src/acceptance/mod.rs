@@ -107,6 +107,6 @@ pub fn all(mut report: impl FnMut(Row)) {
     }
     files.table(Some(24), &[], &mut report);
     for model in ["pad-q4_k", "pad-q8_0"] {
-        report(repacked(model));
+        repacked(model).into_iter().for_each(&mut report);
     }
 }
