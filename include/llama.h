@@ -252,6 +252,7 @@ struct llama_context;
 // What C callers know as `struct llama_grammar`.
 struct llama_grammar;
 
+// What C callers know as `struct llama_lora_adapter`.
 struct llama_lora_adapter;
 
 // What C callers know as `struct llama_model`.
@@ -618,6 +619,57 @@ int llama_split_prefix(char *split_prefix_out,
                        int split_no,
                        int split_count);
 
+// Loads a LoRA adapter for a model from a GGUF file. It is freed with the model, if not before. Null, with a line in the log, if
+// that fails.
+//
+// # Safety
+// `model` is null or a model, `path_lora` null or a C string.
+LLAMA_API
+struct llama_lora_adapter *llama_lora_adapter_init(struct llama_model *model,
+                                                   const char *path_lora);
+
+// Uses an adapter in a context from the next batch on, or changes how strongly it is used. Returns 0, or -1 if it is not an
+// adapter of the context's model.
+//
+// # Safety
+// `ctx` is null or a context that nothing else uses now, `adapter` null or an adapter.
+LLAMA_API
+int32_t llama_lora_adapter_set(struct llama_context *ctx,
+                               struct llama_lora_adapter *adapter,
+                               float scale);
+
+// Uses an adapter in a context no more. Returns 0, or -1 if it was not in use.
+//
+// # Safety
+// `ctx` is null or a context that nothing else uses now, `adapter` null or an adapter.
+LLAMA_API int32_t llama_lora_adapter_remove(struct llama_context *ctx, struct llama_lora_adapter *adapter);
+
+// Uses no adapter in a context any more.
+//
+// # Safety
+// `ctx` is null or a context that nothing else uses now.
+LLAMA_API void llama_lora_adapter_clear(struct llama_context *ctx);
+
+// Frees an adapter. Contexts that use it go on using it.
+//
+// # Safety
+// The pointer is null or to an adapter that is not used any more, whose model is not freed.
+LLAMA_API void llama_lora_adapter_free(struct llama_lora_adapter *adapter);
+
+// Adds directions to the outputs of the layers `il_start..=il_end` from the next batch on; with `data` null, none. `data` has
+// `n_embd` values for each layer from layer 1 on, `len` in all. Returns 0, or another number, with a line in the log, if
+// `n_embd` is not the model's.
+//
+// # Safety
+// `lctx` is null or a context that nothing else uses now, `data` null or to `len` values.
+LLAMA_API
+int32_t llama_control_vector_apply(struct llama_context *lctx,
+                                   const float *data,
+                                   size_t len,
+                                   int32_t n_embd,
+                                   int32_t il_start,
+                                   int32_t il_end);
+
 // A batch of tokens of one sequence from position `pos_0` on. It points to the caller's tokens.
 LLAMA_API
 struct llama_batch llama_batch_get_one(llama_token *tokens,
@@ -793,6 +845,18 @@ LLAMA_API void llama_print_timings(struct llama_context *ctx);
 // # Safety
 // The pointer is null or to a context.
 LLAMA_API void llama_reset_timings(struct llama_context *ctx);
+
+// Writes the timings to an open file, as lines of YAML.
+//
+// # Safety
+// `stream` is null or an open file, `ctx` null or a context.
+LLAMA_API void llama_dump_timing_info_yaml(FILE *stream, const struct llama_context *ctx);
+
+// Whether nodes of an operator may be computed away from their weights; a number that is no operator stands for all.
+//
+// # Safety
+// The pointer is null or to a context that nothing else uses now.
+LLAMA_API void llama_set_offload_policy(struct llama_context *lctx, int32_t op, bool on_or_off);
 
 // Makes a sampler that penalizes tokens which would continue a repetition of `dry_allowed_length` tokens or more, by
 // `dry_multiplier * dry_base^(length - dry_allowed_length)`, among the last `dry_penalty_last_n` tokens (-1: as many as the

@@ -316,17 +316,10 @@ pub unsafe extern "C" fn ggml_backend_sched_set_op_offload(
     op: ggml_op,
     on_or_off: bool,
 ) {
-    use strum::VariantArray;
     guard("ggml_backend_sched_set_op_offload", (), || {
         // SAFETY: null or a live scheduler.
-        let Some(s) = (unsafe { sched.as_mut() }) else {
-            return;
-        };
-        match Op::from_raw(op) {
-            Some(op) => s.set_op_offload(op, on_or_off),
-            None => Op::VARIANTS
-                .iter()
-                .for_each(|&op| s.set_op_offload(op, on_or_off)),
+        if let Some(s) = unsafe { sched.as_mut() } {
+            s.set_op_offload(Op::from_raw(op), on_or_off);
         }
     })
 }

@@ -10,6 +10,7 @@ use super::raw::llama_pooling_type;
 use super::{guard, llama_batch as batches};
 use crate::backend::{AbortCallback, EvalCallback};
 use crate::error::Result;
+use crate::graph::Op;
 use crate::llama::context::{Context, DecodeError};
 use crate::llama::params::{
     ggml_abort_callback, ggml_backend_sched_eval_callback, llama_batch, llama_context_params,
@@ -407,4 +408,67 @@ pub unsafe extern "C" fn llama_reset_timings(ctx: *mut llama_context) {
     if let Some(c) = unsafe { context(ctx) } {
         c.reset_timings();
     }
+}
+
+/// Writes the timings to an open file, as lines of YAML.
+///
+/// # Safety
+/// `stream` is null or an open file, `ctx` null or a context.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn llama_dump_timing_info_yaml(
+    stream: *mut libc::FILE,
+    ctx: *const llama_context,
+) {
+    guard("llama_dump_timing_info_yaml", (), || {
+        // SAFETY: as the caller promised.
+        let Some(t) = (unsafe { context_ref(ctx) }).map(timings) else {
+            return;
+        };
+        if stream.is_null() {
+            return;
+        }
+        let parts = [
+            ("eval", t.t_eval_ms, t.n_eval, "during generation"),
+            (
+                "p_eval",
+                t.t_p_eval_ms,
+                t.n_p_eval,
+                "during prompt processing",
+            ),
+            ("sample", t.t_sample_ms, t.n_sample, "during sampling"),
+        ];
+        let mut text = String::from("\n###########\n# Timings #\n###########\n\n");
+        for (name, ms, n, when) in parts {
+            let (each, rate) = (ms / f64::from(n), 1e3 * f64::from(n) / ms);
+            text += &format!(
+                "mst_{name}: {each:.2}  # ms / token {when}\nn_{name}: {n}  # number of tokens {when}\n\
+                 t_{name}_us: {:.0}  # total microseconds {when}\nts_{name}: {rate:.2}  # tokens / second {when}\n",
+                1e3 * ms
+            );
+        }
+        text += &format!(
+            "t_load_us: {:.0}  # total microseconds spent loading the model\n",
+            1e3 * t.t_load_ms
+        );
+        // SAFETY: the file is open, and so many bytes are there.
+        unsafe { libc::fwrite(text.as_ptr().cast(), 1, text.len(), stream) };
+    });
+}
+
+/// Whether nodes of an operator may be computed away from their weights; a number that is no operator stands for all.
+///
+/// # Safety
+/// The pointer is null or to a context that nothing else uses now.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn llama_set_offload_policy(
+    lctx: *mut llama_context,
+    op: i32,
+    on_or_off: bool,
+) {
+    guard("llama_set_offload_policy", (), || {
+        // SAFETY: as the caller promised.
+        if let Some(c) = unsafe { context(lctx) } {
+            c.set_offload_policy(Op::from_raw(op as _), on_or_off);
+        }
+    });
 }

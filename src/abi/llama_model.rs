@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::guard;
 use super::llama::write_text;
+use super::llama_adapter::Adapters;
 use super::raw::llama_rope_type;
 use crate::gguf::{Override, OverrideValue, Value};
 use crate::graph::{Tensor, ggml_tensor};
@@ -22,6 +23,7 @@ use crate::{log_error, log_warn};
 #[allow(non_camel_case_types)]
 pub struct llama_model {
     pub(super) model: Arc<Model>,
+    pub(super) adapters: Arc<Adapters>,
 }
 
 /// The model behind a pointer.
@@ -70,6 +72,7 @@ pub unsafe extern "C" fn llama_model_load_from_file(
         match Model::load(path, load, &mut progress) {
             Ok(Some(model)) => Box::into_raw(Box::new(llama_model {
                 model: Arc::new(model),
+                adapters: Arc::default(),
             })),
             Ok(None) => {
                 log_warn!("loading {} was cancelled", path.display());

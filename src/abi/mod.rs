@@ -12,6 +12,7 @@ pub mod ggml_system;
 pub mod ggml_types;
 pub mod gguf;
 pub mod llama;
+pub mod llama_adapter;
 pub mod llama_batch;
 pub mod llama_context;
 pub mod llama_dry;

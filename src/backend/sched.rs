@@ -116,8 +116,11 @@ impl Sched {
         self.callback = callback;
     }
     /// Whether nodes of this operator may be computed away from their weights.
-    pub fn set_op_offload(&mut self, op: Op, allowed: bool) {
-        self.no_offload[op as usize] = !allowed;
+    pub fn set_op_offload(&mut self, op: Option<Op>, allowed: bool) {
+        match op {
+            Some(op) => self.no_offload[op as usize] = !allowed,
+            None => self.no_offload.fill(!allowed),
+        }
     }
 
     fn index_of(&self, backend: &Backend) -> Option<usize> {

@@ -1,5 +1,7 @@
 //! Small random models, loaded and run: what must hold for every model, and what happens to bad files and batches.
 
+mod adapter;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -127,6 +129,11 @@ impl Recipe {
     }
 
     fn write(&self, dir: &Path) -> PathBuf {
+        self.write_changed(dir, |_, _| ())
+    }
+
+    /// Writes the model after `change` went over each tensor's values.
+    fn write_changed(&self, dir: &Path, change: impl Fn(&str, &mut [f32])) -> PathBuf {
         let path = dir.join("model.gguf");
         let shapes = self.shapes();
         let info = |(name, ne): &(String, Vec<i64>)| {
@@ -144,7 +151,7 @@ impl Recipe {
         let mut writer = Writer::create(&path, &self.metadata(), infos).unwrap();
         for (name, ne) in &shapes {
             let n: i64 = ne.iter().product();
-            let values: Vec<f32> = match name.strip_suffix("_exps.weight") {
+            let mut values: Vec<f32> = match name.strip_suffix("_exps.weight") {
                 Some(part) => {
                     let each = n as usize / self.n_expert as usize;
                     let one = |x| self.values(&format!("{part}.{x}.weight"), each);
@@ -152,6 +159,7 @@ impl Recipe {
                 }
                 None => self.values(name, n as usize),
             };
+            change(name, &mut values);
             writer.write(bytemuck::cast_slice(&values)).unwrap();
         }
         writer.finish().unwrap();

@@ -12,7 +12,8 @@ use crate::backend::{
     AbortCallback, Backend, Cpu, EvalCallback, Sched, Status, cpu_backend, tensor_get, tensor_set,
 };
 use crate::error::{Error, Result};
-use crate::graph::{Context as Arena, Graph, graph_overhead};
+use crate::graph::{Context as Arena, Graph, Op, graph_overhead};
+use crate::llama::adapter::Overlay;
 use crate::llama::cparams::Cparams;
 use crate::llama::model::build::{BatchShape, Builder, CacheStore, Inputs, Results};
 use crate::llama::model::hparams::Hparams;
@@ -77,7 +78,7 @@ impl Runner {
         cp: &Cparams,
         eval: Option<EvalCallback>,
     ) -> Result<Runner> {
-        let max_nodes = 1024 + 100 * hp.n_layer as usize;
+        let max_nodes = Runner::max_nodes(hp, 0);
         let backend = cpu_backend();
         let cache = Cache::new(hp, cp)?;
         let (k, v) = cache.bytes();
@@ -117,7 +118,8 @@ impl Runner {
             n_kv: size,
             warmup: false,
         };
-        let built = self.build(hp, body, cp, key, size - n_tokens)?;
+        let overlay = Overlay::default();
+        let built = self.build(hp, body, cp, &overlay, key, size - n_tokens)?;
         self.sched.reserve(built.graph)?;
         log_info!(
             "compute buffer size = {:.2} MiB, graph nodes = {}",
@@ -131,6 +133,28 @@ impl Runner {
         if let Some(cpu) = self.backend.downcast::<Cpu>() {
             cpu.set_abort_callback(abort);
         }
+    }
+
+    /// Nodes of a graph, at most, with `more` that are not the model's own.
+    fn max_nodes(hp: &Hparams, more: usize) -> usize {
+        1024 + 100 * hp.n_layer as usize + more
+    }
+
+    /// Has the next graph built anew, with room for `more` nodes that are not the model's own.
+    pub(super) fn make_room(&mut self, hp: &Hparams, more: usize) -> Result<()> {
+        self.built = None;
+        let max_nodes = Runner::max_nodes(hp, more);
+        if max_nodes > self.max_nodes {
+            self.sched.reset();
+            self.arena = Arena::for_tensors(max_nodes, graph_overhead(max_nodes, false))?;
+            self.max_nodes = max_nodes;
+        }
+        Ok(())
+    }
+
+    pub(super) fn set_offload_policy(&mut self, op: Option<Op>, allowed: bool) {
+        self.sched.set_op_offload(op, allowed);
+        self.built = None;
     }
 
     pub(super) fn forget_graph(&mut self) {
@@ -149,6 +173,7 @@ impl Runner {
         hp: &Hparams,
         body: &Body,
         cp: &Cparams,
+        overlay: &Overlay,
         key: GraphKey,
         head: usize,
     ) -> Result<Built> {
@@ -159,6 +184,7 @@ impl Runner {
             hp,
             cp,
             kv: self.cache.view(head, key.n_kv),
+            overlay,
             batch: key.batch,
             warmup: key.warmup,
             inputs: Inputs::default(),
@@ -224,6 +250,7 @@ impl Runner {
         model: &Model,
         body: &Body,
         cp: &Cparams,
+        overlay: &Overlay,
         ubatch: &Ubatch,
         head: usize,
         warmup: bool,
@@ -253,7 +280,7 @@ impl Runner {
                 built
             }
             None => {
-                let built = self.build(hp, body, cp, key, head)?;
+                let built = self.build(hp, body, cp, overlay, key, head)?;
                 self.sched.alloc_graph(built.graph)?;
                 built
             }
@@ -368,6 +395,7 @@ impl Context {
         let Context {
             model,
             cp,
+            overlay,
             output,
             runner,
             timings,
@@ -418,7 +446,7 @@ impl Context {
                 cells.occupy(head + i, ubatch.pos(i), ubatch.seqs(i).iter().copied());
             }
             let results = runner
-                .run(model, body, cp, &ubatch, head, warmup)
+                .run(model, body, cp, overlay, &ubatch, head, warmup)
                 .inspect_err(|_| runner.cache.cells.free_range(head, n))?;
             runner.cache.cells.head = (head + n) % runner.cache.cells.size();
             take_results(output, &results, &ubatch, n_done, n_outputs, n_embd)?;

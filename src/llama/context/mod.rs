@@ -15,13 +15,15 @@ use std::time::Instant;
 pub use decode::DecodeError;
 use decode::Runner;
 
+use super::adapter::{ControlVector, LoraAdapter, Overlay};
 use super::cparams::Cparams;
 use super::model::Model;
 use super::params::llama_context_params;
 use super::sampling::Sampler;
 use crate::backend::{AbortCallback, EvalCallback};
 use crate::error::Result;
-use crate::log_info;
+use crate::graph::Op;
+use crate::{ensure, log_info};
 use cells::Cells;
 use output::Output;
 
@@ -46,6 +48,7 @@ pub struct Context {
     pub sampler: Sampler,
     pub timings: Timings,
     has_decoded: bool,
+    overlay: Overlay,
     /// `None` if the model is only a vocabulary.
     runner: Option<Runner>,
 }
@@ -78,6 +81,7 @@ impl Context {
                 n_eval: 0,
             },
             has_decoded: false,
+            overlay: Overlay::default(),
             output: Output::default(),
             sampler: Sampler::new(params.seed),
             model,
@@ -135,6 +139,54 @@ impl Context {
     pub fn set_abort_callback(&mut self, abort: Option<AbortCallback>) {
         if let Some(runner) = &self.runner {
             runner.set_abort_callback(abort);
+        }
+    }
+
+    /// Uses an adapter, or changes how strongly it is used. Fails if it is another model's.
+    pub fn set_adapter(&mut self, adapter: &Arc<LoraAdapter>, scale: f32) -> Result<()> {
+        ensure!(
+            Arc::ptr_eq(adapter.model(), &self.model),
+            "the adapter was loaded for another model"
+        );
+        let adapters = &mut self.overlay.adapters;
+        match adapters.iter_mut().find(|(a, _)| Arc::ptr_eq(a, adapter)) {
+            Some((_, old)) => *old = scale,
+            None => adapters.push((adapter.clone(), scale)),
+        }
+        self.overlay_changed()
+    }
+
+    /// Uses an adapter no more; false if it was not in use.
+    pub fn remove_adapter(&mut self, adapter: &Arc<LoraAdapter>) -> Result<bool> {
+        let adapters = &mut self.overlay.adapters;
+        let before = adapters.len();
+        adapters.retain(|(a, _)| !Arc::ptr_eq(a, adapter));
+        let removed = adapters.len() < before;
+        self.overlay_changed()?;
+        Ok(removed)
+    }
+
+    pub fn clear_adapters(&mut self) -> Result<()> {
+        self.overlay.adapters.clear();
+        self.overlay_changed()
+    }
+
+    pub fn set_control_vector(&mut self, control: Option<ControlVector>) -> Result<()> {
+        self.overlay.control = control;
+        self.overlay_changed()
+    }
+
+    fn overlay_changed(&mut self) -> Result<()> {
+        match &mut self.runner {
+            Some(runner) => runner.make_room(&self.model.hparams, self.overlay.n_nodes()),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether nodes of an operator (all, if `None`) may be computed away from their weights.
+    pub fn set_offload_policy(&mut self, op: Option<Op>, allowed: bool) {
+        if let Some(runner) = &mut self.runner {
+            runner.set_offload_policy(op, allowed);
         }
     }
 

@@ -5,6 +5,7 @@ use super::hparams::Hparams;
 use crate::bail;
 use crate::error::Result;
 use crate::graph::{Context, Graph, KQ_MASK_PAD, TENSOR_FLAG_INPUT, Tensor, params};
+use crate::llama::adapter::{Factors, Overlay};
 use crate::llama::cparams::Cparams;
 use crate::llama::params::PoolingType;
 use crate::quant::Type;
@@ -79,6 +80,7 @@ pub struct Builder<'a> {
     pub hp: &'a Hparams,
     pub cp: &'a Cparams,
     pub kv: KvView<'a>,
+    pub overlay: &'a Overlay,
     pub batch: BatchShape,
     /// All experts are used, to load them from disk.
     pub warmup: bool,
@@ -100,6 +102,48 @@ impl<'a> Builder<'a> {
     /// Adds a tensor and what it depends on to the graph now, which fixes the order.
     pub fn expand(&self, t: Tensor) -> Result<()> {
         self.graph.build_forward_expand(t)
+    }
+
+    /// A matrix of the model, with what adapters add to it, times columns.
+    pub fn mul_mat(&self, w: Tensor, x: Tensor) -> Result<Tensor> {
+        let product = |w, x| self.ctx.mul_mat(w, x);
+        self.adapted(w, x, product)
+    }
+
+    /// As [`Builder::mul_mat`], with the matrix of the expert that `ids` names for each column.
+    pub fn mul_mat_id(&self, w: Tensor, x: Tensor, ids: Tensor) -> Result<Tensor> {
+        let product = |w, x| self.ctx.mul_mat_id(w, x, ids);
+        self.adapted(w, x, product)
+    }
+
+    fn adapted(
+        &self,
+        w: Tensor,
+        x: Tensor,
+        product: impl Fn(Tensor, Tensor) -> Result<Tensor>,
+    ) -> Result<Tensor> {
+        let mut y = product(w, x)?;
+        for (Factors { a, b }, scale) in self.overlay.factors(w) {
+            let more = product(b, product(a, x)?)?;
+            y = self.ctx.add(y, self.ctx.scale(more, scale)?)?;
+        }
+        Ok(y)
+    }
+
+    /// Whether an adapter adds to one of these matrices, so that no operator may use them as they are.
+    pub fn is_adapted(&self, weights: &[Tensor]) -> bool {
+        weights
+            .iter()
+            .any(|w| self.overlay.factors(*w).next().is_some())
+    }
+
+    /// A layer's output, turned to where a control vector wants it.
+    pub fn steer(&self, x: Tensor, il: usize) -> Result<Tensor> {
+        let control = self.overlay.control.as_ref();
+        match control.and_then(|c| c.direction(il)) {
+            Some(direction) => self.ctx.add(x, direction),
+            None => Ok(x),
+        }
     }
 
     fn input(&self, name: &str, ty: Type, ne: &[i64]) -> Result<Tensor> {

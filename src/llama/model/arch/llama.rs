@@ -105,6 +105,7 @@ impl Architecture for Llama {
                 Ffn::Dense(ffn) => ffn.build(b, x, il)?,
                 Ffn::Moe(experts) => experts.build(b, x, il)?,
             };
+            x = b.steer(x, il)?;
             b.name(x, "l_out", il);
         }
         b.output(x, &self.output_norm, &self.output)

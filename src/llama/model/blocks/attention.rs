@@ -99,7 +99,7 @@ impl Attention {
         let parts = [(&self.q, "Qcur"), (&self.k, "Kcur"), (&self.v, "Vcur")];
         let mut made = [x; 3];
         for ((part, name), y) in parts.into_iter().zip(&mut made) {
-            *y = b.ctx.mul_mat(part.w, x)?;
+            *y = b.mul_mat(part.w, x)?;
             b.name(*y, name, il);
             b.expand(*y)?;
         }

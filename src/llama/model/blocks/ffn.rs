@@ -33,7 +33,10 @@ impl FeedForward {
         let x = self.norm.build(b, input)?;
         // the reference's name for the norm's input, which tools rely on
         b.name(input, "ffn_norm", il);
-        let hidden = if b.cp.fused_up_gate && self.up.b.is_none() && self.gate.b.is_none() {
+        let plain = self.up.b.is_none()
+            && self.gate.b.is_none()
+            && !b.is_adapted(&[self.up.w, self.gate.w]);
+        let hidden = if b.cp.fused_up_gate && plain {
             let hidden = b.ctx.fused_up_gate(self.up.w, self.gate.w, x, self.op)?;
             b.name(hidden, "ffn_up_gate", il);
             hidden
@@ -44,7 +47,7 @@ impl FeedForward {
             b.name(gate, "ffn_gate", il);
             b.ctx.fused_mul_unary(gate, up, self.op)?
         };
-        let out = b.ctx.mul_mat(self.down.w, hidden)?;
+        let out = b.mul_mat(self.down.w, hidden)?;
         b.name(out, "ffn_down", il);
         let out = self.down.bias(b, out)?;
         let sum = b.ctx.add(out, input)?;

@@ -31,7 +31,7 @@ impl Linear {
     }
 
     pub fn build(&self, b: &Builder, x: Tensor) -> Result<Tensor> {
-        let y = b.ctx.mul_mat(self.w, x)?;
+        let y = b.mul_mat(self.w, x)?;
         self.bias(b, y)
     }
 

@@ -53,7 +53,7 @@ impl Experts {
         };
         let used = i64::from(n_used);
 
-        let logits = c.mul_mat(self.router, x)?;
+        let logits = b.mul_mat(self.router, x)?;
         b.name(logits, "ffn_moe_logits", il);
         let probs = c.soft_max(logits)?;
         b.name(probs, "ffn_moe_probs", il);
@@ -70,17 +70,17 @@ impl Experts {
         b.expand(weights)?;
 
         let x = c.reshape_3d(x, n_embd, 1, n_tokens)?;
-        let hidden = if b.cp.fused_moe_up_gate {
+        let hidden = if b.cp.fused_moe_up_gate && !b.is_adapted(&[self.up, self.gate]) {
             c.moe_up_gate(self.up, Some(self.gate), x, selected, None, None, self.op)?
         } else {
-            let up = c.mul_mat_id(self.up, x, selected)?;
+            let up = b.mul_mat_id(self.up, x, selected)?;
             b.name(up, "ffn_moe_up", il);
-            let gate = c.mul_mat_id(self.gate, x, selected)?;
+            let gate = b.mul_mat_id(self.gate, x, selected)?;
             b.name(gate, "ffn_moe_gate", il);
             c.fused_mul_unary(gate, up, self.op)?
         };
         b.name(hidden, "ffn_moe_gate_par", il);
-        let out = c.mul_mat_id(self.down, hidden, selected)?;
+        let out = b.mul_mat_id(self.down, hidden, selected)?;
         b.name(out, "ffn_moe_down", il);
         let out = if b.cp.fused_mmad {
             let out = c.mul_multi_add(out, weights)?;
