@@ -98,7 +98,7 @@ pub fn all(mut report: impl FnMut(Row)) {
         report(valgrind(example));
     }
     for model in SPEED_MODELS {
-        speed(model, 5).into_iter().for_each(&mut report);
+        speed(model, 5, 1.0).into_iter().for_each(&mut report);
     }
     encoders(ENCODER_STEP, &[], &mut report);
     let files = FileTypes::new();

@@ -18,7 +18,7 @@ fn main() -> ExitCode {
         Some("acceptance") => acceptance::all(&mut report),
         Some("bench") => {
             for model in SPEED_MODELS {
-                acceptance::speed(model, 5)
+                acceptance::speed(model, 5, 1.0)
                     .into_iter()
                     .for_each(&mut report);
             }
