@@ -109,7 +109,8 @@ fn markdown(lines: &[Line]) -> String {
         "# Tensor types\n\n\
          Written by `measure types` (see `ffi-tests/src/types.rs`) from the table in `src/quant/mod.rs`. Bits per weight are for rows of 4096 values. \
          Errors are root mean squares relative to that of the values, in percent: of independent normally distributed values without weights, and of every 64th row of \
-         the matrices of SmolLM2-135M (rows padded to 768), with the importance matrix, in its weights. How fast types are multiplied: [performance.md](performance.md).\n\n\
+         the matrices of SmolLM2-135M (rows padded to 768), with the importance matrix, in its weights. That model was published as Q4_1: types with a scale and a minimum per 32 values can hold it almost without loss, which says \
+         nothing of other models. How fast types are multiplied: [performance.md](performance.md).\n\n\
          ![error against bits](types.svg)\n\n\
          ## Types for weights\n\n\
          | type | bits | block | bytes | per row | Gaussian | SmolLM2 | interleaved | when |\n\
@@ -140,7 +141,7 @@ fn markdown(lines: &[Line]) -> String {
         "\n## Types with interleaved rows\n\n\
          The bits of some rows of a plain type in another order (`src/quant/interleave/`): the same error, the same size. A file gets them by their file types or by \
          `llama-quantize --repack`. ikrs takes rows apart again when it multiplies them, so they are for files that other programs run.\n\n\
-         | type | rows | bits | plain type | errors, if not the plain type's |\n|---|---:|---:|---|---|\n",
+         | type | rows | bits | plain type | |\n|---|---:|---:|---|---|\n",
     );
     for t in TYPES.iter().filter(|t| t.rows > 1) {
         let own = (t.interleaved)().is_some_and(|i| i.plain.ty == t.ty);
@@ -152,7 +153,7 @@ fn markdown(lines: &[Line]) -> String {
             8.0 * t.row_size(ROW) as f64 / ROW as f64,
             t.plain.map_or("", Type::name),
             match own {
-                true => "rows of its own kind",
+                true => "not its bits: a format of its own, nearly as the plain type",
                 false => "",
             }
         );
