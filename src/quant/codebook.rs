@@ -4,12 +4,15 @@
 //! The codebooks are in `codebooks/`, packed by `scripts/codebooks.py`; they are unpacked at compile time. Signs of magnitudes are
 //! stored as they are, or seven of them with the eighth chosen so that an even number is negative.
 
+use std::sync::LazyLock;
+
 use bytemuck::{Pod, Zeroable};
 
 use super::shifted_search::{self, Format, Group};
 use super::superblock::BLOCK;
-use super::vector_search::{self, Searched, Vectors};
-use super::{BlockFormat, Encode, Half, Type, blocks, blocks_mut};
+use super::vector_search::{Book, Search, Vectors};
+use crate::simd::Simd;
+use super::{BlockFormat, EncodeVectors, Half, Type, blocks, blocks_mut};
 
 /// Unpacks a codebook: vectors of `W` numbers of `BITS` bits, each the index of one of `values`.
 const fn unpack<const W: usize, const BITS: usize, const N: usize>(
@@ -31,33 +34,27 @@ const fn unpack<const W: usize, const BITS: usize, const N: usize>(
     out
 }
 
+const ONE: [i8; 3] = [-1, 0, 1];
 const TWO: [i8; 3] = [8, 25, 43];
 const IQ3_XXS_VALUES: [i8; 8] = [4, 12, 20, 28, 36, 44, 52, 62];
 const IQ3_S_VALUES: [i8; 8] = [1, 3, 5, 7, 9, 11, 13, 15];
 
-/// Defines a codebook, and the same coordinate by coordinate, as it is searched.
+/// Defines a codebook, and the same as it is searched.
 macro_rules! vectors {
-    ($name:ident, $searched:ident, $n:literal of $width:literal, bits: $bits:literal, $file:literal, $values:expr) => {
+    ($name:ident, $book:ident, $n:literal of $width:literal, bits: $bits:literal, $file:literal, $values:expr) => {
         pub static $name: [[i8; $width]; $n] =
             unpack::<$width, $bits, $n>(include_bytes!(concat!("codebooks/", $file)), &$values);
-        static $searched: Searched<$width, $n> = Searched::new(&unpack::<$width, $bits, $n>(
-            include_bytes!(concat!("codebooks/", $file)),
-            &$values,
-        ));
+        pub(super) static $book: LazyLock<Book<$width>> =
+            LazyLock::new(|| Book::new(&$name, &$values));
     };
 }
 
-vectors!(IQ2_XXS, IQ2_XXS_SEARCHED, 256 of 8, bits: 2, "iq2_xxs.bin", TWO);
-vectors!(IQ2_XS, IQ2_XS_SEARCHED, 512 of 8, bits: 2, "iq2_xs.bin", TWO);
-vectors!(IQ2_S, IQ2_S_SEARCHED, 1024 of 8, bits: 2, "iq2_s.bin", TWO);
-vectors!(IQ3_XXS, IQ3_XXS_SEARCHED, 256 of 4, bits: 4, "iq3_xxs.bin", IQ3_XXS_VALUES);
-vectors!(IQ3_S, IQ3_S_SEARCHED, 512 of 4, bits: 4, "iq3_s.bin", IQ3_S_VALUES);
-const IQ1_S_VECTORS: [[i8; 8]; 2048] =
-    unpack::<8, 2, _>(include_bytes!("codebooks/iq1_s.bin"), &[-1, 0, 1]);
-pub static IQ1_S: [[i8; 8]; 2048] = IQ1_S_VECTORS;
-/// With the shift up and down, as they are searched.
-pub(super) static IQ1_S_UP: Searched<8, 2048> = Searched::shifted(&IQ1_S_VECTORS, DELTA);
-pub(super) static IQ1_S_DOWN: Searched<8, 2048> = Searched::shifted(&IQ1_S_VECTORS, -DELTA);
+vectors!(IQ2_XXS, IQ2_XXS_BOOK, 256 of 8, bits: 2, "iq2_xxs.bin", TWO);
+vectors!(IQ2_XS, IQ2_XS_BOOK, 512 of 8, bits: 2, "iq2_xs.bin", TWO);
+vectors!(IQ2_S, IQ2_S_BOOK, 1024 of 8, bits: 2, "iq2_s.bin", TWO);
+vectors!(IQ3_XXS, IQ3_XXS_BOOK, 256 of 4, bits: 4, "iq3_xxs.bin", IQ3_XXS_VALUES);
+vectors!(IQ3_S, IQ3_S_BOOK, 512 of 4, bits: 4, "iq3_s.bin", IQ3_S_VALUES);
+vectors!(IQ1_S, IQ1_S_BOOK, 2048 of 8, bits: 2, "iq1_s.bin", ONE);
 
 /// What is added to, or taken from, all values of a group of iq1_s and iq1_m.
 pub(super) const DELTA: f32 = 0.125;
@@ -316,9 +313,9 @@ codebook!(Iq1_m, Iq1_mBlock, "iq1_m", needs_imatrix: false, repacked: None, scal
 
 impl Iq2_xxsBlock {
     #[inline(always)]
-    fn encode(x: &[f32; BLOCK], w: &[f32; BLOCK]) -> Iq2_xxsBlock {
+    fn encode<S: Simd>(s: S, x: &[f32; BLOCK], w: &[f32; BLOCK]) -> Iq2_xxsBlock {
         let fit =
-            vector_search::fit::<8, 256, 32>(&IQ2_XXS_SEARCHED, x, w, Vectors::even(43.0, 8.0));
+            Search::<8, 32>::new(&IQ2_XXS_BOOK, Vectors::even(43.0, 8.0)).fit(s, x, w);
         let mut qs = [[0; 8]; 8];
         for (g, qs) in qs.iter_mut().enumerate() {
             let mut signs = u32::from(fit.levels[g]) << 28;
@@ -344,9 +341,9 @@ fn pack_levels<const N: usize>(levels: &[u8; 16]) -> [u8; N] {
 
 impl Iq2_xsBlock {
     #[inline(always)]
-    fn encode(x: &[f32; BLOCK], w: &[f32; BLOCK]) -> Iq2_xsBlock {
+    fn encode<S: Simd>(s: S, x: &[f32; BLOCK], w: &[f32; BLOCK]) -> Iq2_xsBlock {
         let fit =
-            vector_search::fit::<8, 512, 16>(&IQ2_XS_SEARCHED, x, w, Vectors::even(43.0, 8.0));
+            Search::<8, 16>::new(&IQ2_XS_BOOK, Vectors::even(43.0, 8.0)).fit(s, x, w);
         let mut qs = [[0; 2]; 32];
         for (i, q) in qs.iter_mut().enumerate() {
             *q = (fit.codes[i] | u16::from(fit.signs[i] & 127) << 9).to_le_bytes();
@@ -361,9 +358,9 @@ impl Iq2_xsBlock {
 
 impl Iq2_sBlock {
     #[inline(always)]
-    fn encode(x: &[f32; BLOCK], w: &[f32; BLOCK]) -> Iq2_sBlock {
+    fn encode<S: Simd>(s: S, x: &[f32; BLOCK], w: &[f32; BLOCK]) -> Iq2_sBlock {
         let fit =
-            vector_search::fit::<8, 1024, 16>(&IQ2_S_SEARCHED, x, w, Vectors::free(43.0, 8.0));
+            Search::<8, 16>::new(&IQ2_S_BOOK, Vectors::free(43.0, 8.0)).fit(s, x, w);
         let (mut qs, mut qh) = ([0; 32], [0; 8]);
         for i in 0..32 {
             qs[i] = fit.codes[i] as u8;
@@ -381,9 +378,9 @@ impl Iq2_sBlock {
 
 impl Iq3_xxsBlock {
     #[inline(always)]
-    fn encode(x: &[f32; BLOCK], w: &[f32; BLOCK]) -> Iq3_xxsBlock {
+    fn encode<S: Simd>(s: S, x: &[f32; BLOCK], w: &[f32; BLOCK]) -> Iq3_xxsBlock {
         let fit =
-            vector_search::fit::<4, 256, 32>(&IQ3_XXS_SEARCHED, x, w, Vectors::even(62.0, 4.0));
+            Search::<4, 32>::new(&IQ3_XXS_BOOK, Vectors::even(62.0, 4.0)).fit(s, x, w);
         let (mut qs, mut signs) = ([0; 64], [[0; 4]; 8]);
         for (q, code) in qs.iter_mut().zip(fit.codes) {
             *q = code as u8;
@@ -405,8 +402,8 @@ impl Iq3_xxsBlock {
 
 impl Iq3_sBlock {
     #[inline(always)]
-    fn encode(x: &[f32; BLOCK], w: &[f32; BLOCK]) -> Iq3_sBlock {
-        let fit = vector_search::fit::<4, 512, 32>(&IQ3_S_SEARCHED, x, w, Vectors::free(15.0, 1.0));
+    fn encode<S: Simd>(s: S, x: &[f32; BLOCK], w: &[f32; BLOCK]) -> Iq3_sBlock {
+        let fit = Search::<4, 32>::new(&IQ3_S_BOOK, Vectors::free(15.0, 1.0)).fit(s, x, w);
         let (mut qs, mut qh) = ([0; 64], [0; 8]);
         for i in 0..64 {
             qs[i] = fit.codes[i] as u8;
@@ -424,7 +421,7 @@ impl Iq3_sBlock {
 
 impl Iq1_sBlock {
     #[inline(always)]
-    fn encode(x: &[f32; BLOCK], w: &[f32; BLOCK]) -> Iq1_sBlock {
+    fn encode<S: Simd>(s: S, x: &[f32; BLOCK], w: &[f32; BLOCK]) -> Iq1_sBlock {
         let mut groups = [Group::default(); 8];
         let format = Format {
             step: 2.0,
@@ -432,7 +429,7 @@ impl Iq1_sBlock {
             top: 7.0,
             shared: true,
         };
-        let d = shifted_search::fit::<32>(&mut { *x }, &mut { *w }, format, &mut groups);
+        let d = shifted_search::fit::<S, 32>(s, &mut { *x }, &mut { *w }, format, &mut groups);
         let (mut qs, mut qh) = ([0; 32], [[0; 2]; 8]);
         for (g, group) in groups.iter().enumerate() {
             let mut high = u16::from(group.level) << 12 | u16::from(group.down[0]) << 15;
@@ -448,7 +445,7 @@ impl Iq1_sBlock {
 
 impl Iq1_mBlock {
     #[inline(always)]
-    fn encode(x: &[f32; BLOCK], w: &[f32; BLOCK]) -> Iq1_mBlock {
+    fn encode<S: Simd>(s: S, x: &[f32; BLOCK], w: &[f32; BLOCK]) -> Iq1_mBlock {
         let mut groups = [Group::default(); 16];
         let format = Format {
             step: 2.0,
@@ -456,7 +453,7 @@ impl Iq1_mBlock {
             top: 7.0,
             shared: false,
         };
-        let d = shifted_search::fit::<16>(&mut { *x }, &mut { *w }, format, &mut groups);
+        let d = shifted_search::fit::<S, 16>(s, &mut { *x }, &mut { *w }, format, &mut groups);
         let (mut qs, mut qh) = ([0; 32], [0; 16]);
         let d: u16 = bytemuck::cast(d);
         let mut scales: [u16; 4] = std::array::from_fn(|i| (d >> (4 * i) & 15) << 12);
@@ -479,12 +476,12 @@ impl Iq1_mBlock {
 /// Makes types that can be written of blocks that have `encode`.
 macro_rules! encode {
     ($($ty:ident: $block:ident),*) => { $(
-        impl Encode for $ty {
+        impl EncodeVectors for $ty {
             #[inline(always)]
-            fn encode(values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
+            fn encode<S: Simd>(s: S, values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
                 let xs = values.as_chunks::<BLOCK>().0;
                 for (i, (block, x)) in blocks_mut::<Self>(out).iter_mut().zip(xs).enumerate() {
-                    *block = $block::encode(x, &super::search::block_importance(x, weights, i));
+                    *block = $block::encode(s, x, &super::search::block_importance(x, weights, i));
                 }
             }
         }

@@ -26,6 +26,7 @@ mod superblock;
 pub mod ternary;
 #[cfg(test)]
 mod tests;
+mod tiles;
 pub mod trellis;
 mod trellis_search;
 mod vector_search;

@@ -5,12 +5,11 @@
 //! levels next to its own with all vectors, and the run's scale is fitted to what was chosen.
 
 use super::Half;
-use super::codebook::{DELTA, IQ1_S_DOWN, IQ1_S_UP};
+use super::codebook::{DELTA, IQ1_S_BOOK};
 use super::search::{self, inverse, limit, round_product};
-use super::vector_search::{Searched, nearest, products};
+use super::tiles::{LANES, Least};
+use crate::simd::Simd;
 
-/// Vectors of the codebook.
-const N: usize = 2048;
 /// Levels that are tried for a group.
 const LEVELS: usize = 3;
 /// Scales that are tried for a group without the codebook.
@@ -51,10 +50,10 @@ impl Sums {
         scale * (scale * self.vv - 2.0 * self.xv)
     }
 
-    fn add(&mut self, cell: usize, xv: f32, vv: f32, code: usize, down: bool) {
+    fn add(&mut self, cell: usize, xv: f32, vv: f32, code: u16, down: bool) {
         self.xv += xv;
         self.vv += vv;
-        self.codes[cell] = code as u16;
+        self.codes[cell] = code;
         self.down[cell] = down;
     }
 }
@@ -83,52 +82,76 @@ fn estimate<const GROUP: usize>(x: &[f32; GROUP], w: &[f32; GROUP]) -> f32 {
 
 /// The best vectors of a group at each of some scales.
 #[inline(always)]
-fn vectors<const GROUP: usize>(
+fn vectors<S: Simd, const GROUP: usize>(
+    s: S,
     x: &[f32; GROUP],
     w: &[f32; GROUP],
     scales: [f32; LEVELS],
     shared: bool,
 ) -> [Sums; LEVELS] {
-    let (mut vv, mut xv) = ([0f32; N], [0f32; N]);
+    let mut inverses = [0f32; LEVELS];
+    for i in 0..LEVELS {
+        inverses[i] = inverse(scales[i]);
+    }
     let mut by_shift = [[Sums::default(); LEVELS]; 2];
     let mut free = [Sums::default(); LEVELS];
     let cells = x.as_chunks::<8>().0.iter().zip(w.as_chunks::<8>().0);
     for (cell, (x, w)) in cells.enumerate() {
-        let mut found = [[(0f32, 0f32, 0usize); LEVELS]; 2];
-        let shifted: [&Searched<8, N>; 2] = [&IQ1_S_UP, &IQ1_S_DOWN];
-        for (found, searched) in found.iter_mut().zip(shifted) {
-            products(searched, x, w, &mut vv, &mut xv);
-            for (found, scale) in found.iter_mut().zip(scales) {
-                let e = nearest(&vv, &xv, inverse(scale));
-                *found = (xv[e], vv[e], e);
+        let near = IQ1_S_BOOK.near(x, w, inverses[LEVELS / 2]);
+        let mut wx = [0f32; 8];
+        for j in 0..8 {
+            wx[j] = w[j] * x[j];
+        }
+        // `Σw(v ± δ)²` is `Σwv² ± 2δ Σwv` and what is the same for all vectors.
+        let mut least = [Least::<S, LEVELS>::new(s), Least::<S, LEVELS>::new(s)];
+        for (begin, end) in &near.ranges[..near.n] {
+            for number in *begin..*end {
+                let tile = &near.tiles[number];
+                let (xv, vv) = tile.sums(s, &wx, w);
+                let wv = tile.sum(s, w);
+                let (mut up, mut down) = (vv, vv);
+                for part in 0..LANES / S::N {
+                    up[part] = s.fma(s.splat(2.0 * DELTA), wv[part], vv[part]);
+                    down[part] = s.fma(s.splat(-2.0 * DELTA), wv[part], vv[part]);
+                }
+                least[0].offer(s, number, xv, up, &inverses);
+                least[1].offer(s, number, xv, down, &inverses);
             }
         }
         for i in 0..LEVELS {
-            let error = |(xv, vv, _): (f32, f32, usize)| scales[i] * (scales[i] * vv - 2.0 * xv);
-            for (down, (sums, found)) in by_shift.iter_mut().zip(&found).enumerate() {
-                let (xv, vv, e) = found[i];
-                sums[i].add(cell, xv, vv, e, down == 1);
+            let mut found = [(0f32, 0f32, 0u16); 2];
+            for (down, found) in found.iter_mut().enumerate() {
+                let (lane, tile) = least[down].lane(s, i);
+                let tile = &near.tiles[tile];
+                let shift = if down == 1 { -DELTA } else { DELTA };
+                let (xv, vv) = tile.sums_of(lane, shift, &wx, w);
+                *found = (xv, vv, tile.codes[lane]);
             }
-            let down = error(found[1][i]) < error(found[0][i]);
-            let (xv, vv, e) = found[usize::from(down)][i];
-            free[i].add(cell, xv, vv, e, down);
+            for (down, (xv, vv, code)) in found.into_iter().enumerate() {
+                by_shift[down][i].add(cell, xv, vv, code, down == 1);
+            }
+            let error = |(xv, vv, _): (f32, f32, u16)| scales[i] * (scales[i] * vv - 2.0 * xv);
+            let down = error(found[1]) < error(found[0]);
+            let (xv, vv, code) = found[usize::from(down)];
+            free[i].add(cell, xv, vv, code, down);
         }
     }
     if !shared {
         return free;
     }
-    let [up, down] = by_shift;
-    std::array::from_fn(
-        |i| match down[i].error(scales[i]) < up[i].error(scales[i]) {
-            true => down[i],
-            false => up[i],
-        },
-    )
+    let mut best = by_shift[0];
+    for i in 0..LEVELS {
+        if by_shift[1][i].error(scales[i]) < best[i].error(scales[i]) {
+            best[i] = by_shift[1][i];
+        }
+    }
+    best
 }
 
 /// Fits a run of groups of `GROUP` values; `x` and `w` are changed. Returns the run's scale.
 #[inline(always)]
-pub fn fit<const GROUP: usize>(
+pub fn fit<S: Simd, const GROUP: usize>(
+    s: S,
     x: &mut [f32],
     w: &mut [f32],
     format: Format,
@@ -151,10 +174,12 @@ pub fn fit<const GROUP: usize>(
     let (mut sum_lx, mut sum_ll) = (0f64, 0f64);
     for (((group, ideal), x), w) in groups.iter_mut().zip(&ideal).zip(xs).zip(ws) {
         let near = round_product(ideal * inverse(d) - format.offset, 1.0 / format.step);
-        let levels: [f32; LEVELS] =
-            std::array::from_fn(|i| limit(near + i as f32 - 1.0, 0.0, format.top));
-        let scales = levels.map(|level| d * multiple(level));
-        let sums = vectors(x, w, scales, format.shared);
+        let (mut levels, mut scales) = ([0f32; LEVELS], [0f32; LEVELS]);
+        for i in 0..LEVELS {
+            levels[i] = limit(near + i as f32 - 1.0, 0.0, format.top);
+            scales[i] = d * multiple(levels[i]);
+        }
+        let sums = vectors(s, x, w, scales, format.shared);
         let mut best = 0;
         for i in 1..LEVELS {
             if sums[i].error(scales[i]) < sums[best].error(scales[best]) {

@@ -5,17 +5,8 @@
 
 use super::search::{self, inverse};
 use super::superblock::BLOCK;
+use super::tiles::{Least, Tile};
 use crate::simd::Simd;
-
-/// Candidates compared at once.
-const LANES: usize = 16;
-
-/// Sixteen sequences, coordinate by coordinate.
-#[derive(Clone, Copy)]
-struct Tile<const G: usize> {
-    values: [[i8; LANES]; G],
-    codes: [u16; LANES],
-}
 
 /// Points are looked for within this distance from zero in each coordinate.
 const LIMIT: f32 = 300.0;
@@ -34,44 +25,6 @@ pub struct Index<const G: usize> {
     /// The first tile of each box, and the number of tiles.
     starts: Vec<u32>,
     tiles: Vec<Tile<G>>,
-}
-
-/// The least score of each lane for each of `K` scales, and the tile that has it.
-struct Least<S: Simd, const K: usize> {
-    scores: [[S::F; PARTS]; K],
-    tiles: [[S::I; PARTS]; K],
-}
-
-/// Vectors per tile, at most.
-const PARTS: usize = 2;
-
-/// The numbers of the lanes.
-const NUMBERS: [f32; LANES] = [
-    0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0, 14.0, 15.0,
-];
-
-impl<S: Simd, const K: usize> Least<S, K> {
-    /// The lane that has the least score for a scale, and its tile.
-    #[inline(always)]
-    fn lane(&self, s: S, scale: usize) -> (usize, usize) {
-        let (mut scores, mut tiles) = (self.scores[scale][0], self.tiles[scale][0]);
-        let mut numbers = s.load_at(&NUMBERS, 0);
-        for part in 1..LANES / S::N {
-            let better = s.lt(self.scores[scale][part], scores);
-            scores = s.select(better, self.scores[scale][part], scores);
-            tiles = s.select_i32(better, self.tiles[scale][part], tiles);
-            numbers = s.select(better, s.load_at(&NUMBERS, part * S::N), numbers);
-        }
-        let least = -s.max_of(s.neg(scores));
-        let others = s.lt(s.splat(least), scores);
-        // Of those that have it, the last.
-        let at = s.select(others, s.splat(-1.0), s.load_at(&NUMBERS, 0));
-        let at = s.max_of(at).max(0.0) as usize % S::N;
-        let (mut lanes, mut of) = ([0f32; LANES], [0f32; LANES]);
-        s.store_at(&mut lanes, 0, numbers);
-        s.store_at(&mut of, 0, s.cast_f(tiles));
-        (lanes[at] as usize % LANES, of[at].to_bits() as usize)
-    }
 }
 
 /// A sequence that was found, and its sums.
@@ -109,21 +62,8 @@ impl<const G: usize> Index<G> {
             tiles: Vec::new(),
         };
         for codes in members {
-            for codes in codes.chunks(LANES) {
-                let mut tile = Tile {
-                    values: [[0; LANES]; G],
-                    codes: [0; LANES],
-                };
-                for l in 0..LANES {
-                    // The last tile of a box repeats its first sequence.
-                    let code = *codes.get(l).unwrap_or(&codes[0]);
-                    tile.codes[l] = code;
-                    for (j, v) in values(u32::from(code)).into_iter().enumerate() {
-                        tile.values[j][l] = v as i8;
-                    }
-                }
-                index.tiles.push(tile);
-            }
+            let whole = |code| values(u32::from(code)).map(|v| v as i8);
+            index.tiles.extend(Tile::all(&codes, whole));
             index.starts.push(index.tiles.len() as u32);
         }
         index
@@ -259,16 +199,14 @@ impl<const G: usize> Index<G> {
             wx[j] = ww[j] * x[j];
         }
         let [low, high] = self.around(&t, &ww);
-        let mut least: Least<S, K> = Least {
-            scores: [[s.splat(f32::INFINITY); PARTS]; K],
-            tiles: [[s.splat_i32(0); PARTS]; K],
-        };
+        let mut least = Least::<S, K>::new(s);
         for combination in &self.order {
             let (a, b) = (combination & 15, combination >> 4);
             let number = low[usize::from(a)].wrapping_add(high[usize::from(b)]) as usize;
             let (begin, end) = (self.starts[number], self.starts[number + 1]);
             for number in begin..end {
-                self.look(s, number, &wx, &ww, inverses, &mut least);
+                let (xv, vv) = self.tiles[number as usize].sums(s, &wx, &ww);
+                least.offer(s, number as usize, xv, vv, inverses);
             }
         }
         let mut found = [Found::default(); K];
@@ -276,43 +214,9 @@ impl<const G: usize> Index<G> {
             let (lane, tile) = least.lane(s, i);
             let tile = &self.tiles[tile];
             found[i].code = tile.codes[lane];
-            for j in 0..G {
-                let v = f32::from(tile.values[j][lane]);
-                found[i].xv += w[j] * x[j] * v;
-                found[i].vv += w[j] * v * v;
-            }
+            (found[i].xv, found[i].vv) = tile.sums_of(lane, 0.0, &wx, &ww);
         }
         found
-    }
-
-    /// Looks through a tile for better sequences than those that the lanes have.
-    #[inline(always)]
-    fn look<S: Simd, const K: usize>(
-        &self,
-        s: S,
-        number: u32,
-        wx: &[f32; G],
-        w: &[f32; G],
-        inverses: &[f32; K],
-        least: &mut Least<S, K>,
-    ) {
-        let tile = &self.tiles[number as usize];
-        let label = s.splat_i32(number as i32);
-        for part in 0..LANES / S::N {
-            let (mut xv, mut vv) = (s.zero(), s.zero());
-            for j in 0..G {
-                let v = s.load_i8_at(&tile.values[j], part * S::N);
-                xv = s.fma(s.splat(wx[j]), v, xv);
-                vv = s.fma(s.mul(s.splat(w[j]), v), v, vv);
-            }
-            for i in 0..K {
-                let score = s.fma(s.splat(-2.0 * inverses[i]), xv, vv);
-                let (old, tile) = (least.scores[i][part], least.tiles[i][part]);
-                let better = s.lt(score, old);
-                least.scores[i][part] = s.select(better, score, old);
-                least.tiles[i][part] = s.select_i32(better, label, tile);
-            }
-        }
     }
 }
 

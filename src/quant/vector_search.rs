@@ -1,49 +1,144 @@
 //! The search for the vectors of a codebook that leave the least weighted squared error.
 //!
 //! For a vector `v` in place of values `x` under a scale `s` the error is `Σwx² - 2s Σwxv + s² Σwv²`. The two sums do not depend on
-//! the scale: they are made once for all vectors of the codebook, and each scale that is tried only compares their combinations.
+//! the scale: they are made once for a vector, and each scale that is tried only compares their combinations. Of a large
+//! codebook only those vectors are looked at whose more important half is near the values'.
 
 use super::Half;
-use super::search::{self, LANES, inverse, limit, round_product};
+use super::search::{self, inverse, limit, round_product};
 use super::superblock::BLOCK;
+use super::tiles::{Least, Tile};
+use crate::simd::Simd;
 
-/// A codebook coordinate by coordinate, and the squares of its values.
-pub struct Searched<const W: usize, const N: usize> {
-    values: [[f32; N]; W],
-    squares: [[f32; N]; W],
+/// A codebook of vectors of `W` values.
+pub struct Book<const W: usize> {
+    /// The values that coordinates have, ascending.
+    values: Vec<f32>,
+    /// Sorted by the first half of the coordinates, and by the second; a small codebook only once, and not by class.
+    halves: Vec<Classes<W>>,
 }
 
-impl<const W: usize, const N: usize> Searched<W, N> {
-    pub const fn new(vectors: &[[i8; W]; N]) -> Searched<W, N> {
-        Searched::shifted(vectors, 0.0)
+/// Vectors sorted by the values of half of their coordinates.
+struct Classes<const W: usize> {
+    /// The first tile of each class, and the number of tiles.
+    starts: Vec<u32>,
+    tiles: Vec<Tile<W>>,
+}
+
+/// Codebooks of up to so many vectors are looked through as a whole.
+const SMALL: usize = 256;
+
+impl<const W: usize> Book<W> {
+    /// The codebook of these vectors, whose coordinates have `values`.
+    pub fn new(vectors: &[[i8; W]], values: &[i8]) -> Book<W> {
+        let sorted = |half: Option<usize>| {
+            let n = half.map_or(1, |_| values.len().pow(W as u32 / 2));
+            let mut members = vec![Vec::new(); n];
+            for (code, vector) in vectors.iter().enumerate() {
+                let coordinates = half.map_or(0..0, |half| half * W / 2..(half + 1) * W / 2);
+                let class = vector[coordinates].iter().rev().fold(0, |class, v| {
+                    class * values.len() + values.iter().filter(|value| *value < v).count()
+                });
+                members[class].push(code as u16);
+            }
+            let mut classes = Classes {
+                starts: vec![0],
+                tiles: Vec::new(),
+            };
+            for codes in members {
+                classes.tiles.extend(Tile::all(&codes, |code| vectors[usize::from(code)]));
+                classes.starts.push(classes.tiles.len() as u32);
+            }
+            classes
+        };
+        Book {
+            values: values.iter().map(|v| f32::from(*v)).collect(),
+            halves: if vectors.len() <= SMALL {
+                vec![sorted(None)]
+            } else {
+                vec![sorted(Some(0)), sorted(Some(1))]
+            },
+        }
     }
 
-    /// With `shift` added to all values.
-    pub const fn shifted(vectors: &[[i8; W]; N], shift: f32) -> Searched<W, N> {
-        let mut out = Searched {
-            values: [[0.0; N]; W],
-            squares: [[0.0; N]; W],
-        };
-        let mut i = 0;
-        while i < N * W {
-            let v = vectors[i / W][i % W] as f32 + shift;
-            out.values[i % W][i / W] = v;
-            out.squares[i % W][i / W] = v * v;
-            i += 1;
+    /// How many values of a coordinate are considered, so that 16 classes are looked through.
+    const WAYS: usize = if W == 8 { 2 } else { 4 };
+
+    /// The vectors that come into question for `x * scale`.
+    #[inline(always)]
+    pub fn near(&self, x: &[f32; W], w: &[f32; W], scale: f32) -> Near<'_, W> {
+        let mut ranges = [(0, 0); 16];
+        if let [all] = &self.halves[..] {
+            ranges[0].1 = all.tiles.len();
+            return Near {
+                tiles: &all.tiles,
+                ranges,
+                n: 1,
+            };
         }
-        out
+        let mut importance = [0f32; 2];
+        for j in 0..W {
+            importance[2 * j / W] += w[j] * x[j] * x[j];
+        }
+        let half = usize::from(importance[1] > importance[0]);
+        let mut classes = [0usize; 16];
+        let (mut n, mut stride) = (1, 1);
+        let last = self.values.len() as i32 - 1;
+        for x in &x[half * W / 2..][..W / 2] {
+            let t = x * scale;
+            // The nearest value, and on which side of it `t` is.
+            let (mut at, mut least) = (0i32, f32::INFINITY);
+            for (i, v) in self.values.iter().enumerate() {
+                let nearer = (t - v).abs() < least;
+                least = if nearer { (t - v).abs() } else { least };
+                at = if nearer { i as i32 } else { at };
+            }
+            let side = if t > self.values[at as usize] { 1 } else { -1 };
+            let mut ways = [at, at + side, at - side, at + 2 * side];
+            for way in &mut ways {
+                // Instead of those beyond the ends, others that are not in the list yet.
+                if *way < 0 {
+                    *way += Self::WAYS as i32;
+                } else if *way > last {
+                    *way -= Self::WAYS as i32;
+                }
+            }
+            for way in (0..Self::WAYS).rev() {
+                for k in 0..n {
+                    classes[way * n + k] = classes[k] + ways[way] as usize * stride;
+                }
+            }
+            n *= Self::WAYS;
+            stride *= self.values.len();
+        }
+        let sorted = &self.halves[half];
+        for (range, class) in ranges.iter_mut().zip(classes) {
+            *range = (sorted.starts[class] as usize, sorted.starts[class + 1] as usize);
+        }
+        Near {
+            tiles: &sorted.tiles,
+            ranges,
+            n,
+        }
     }
+}
+
+/// Some of the vectors of a codebook: ranges of tiles.
+pub struct Near<'a, const W: usize> {
+    pub tiles: &'a [Tile<W>],
+    pub ranges: [(usize, usize); 16],
+    pub n: usize,
 }
 
 /// What a type's vectors and levels mean.
 #[derive(Clone, Copy)]
 pub struct Vectors {
-    /// The largest value in a vector.
-    top: f32,
+    /// The largest magnitude of a group becomes this times 0.65 to 1.35 under the scales that are tried.
+    pub top: f32,
     /// The scale of a block over the scale of a group at level `l`, times `2 l + 1`.
-    divisor: f32,
+    pub divisor: f32,
     /// Only even numbers of negative values in eight.
-    even: bool,
+    pub even: bool,
 }
 
 impl Vectors {
@@ -63,7 +158,7 @@ impl Vectors {
     }
 }
 
-/// A block of vectors: the scale, a 4-bit level per group, a vector's number per cell, eight signs per byte.
+/// A block of vectors: the scale, a level per group, a vector's number per cell, eight signs per byte.
 pub struct Fit {
     pub d: Half,
     pub levels: [u8; 16],
@@ -73,67 +168,12 @@ pub struct Fit {
 
 /// Scales that are tried for a group alone.
 const SCALES: usize = 8;
-/// Levels that are tried for a group under the block's scale.
-const LEVELS: usize = 3;
 /// The highest level, as the multiple of the unit that it stands for.
 const TOP_LEVEL: f32 = 31.0;
-/// How often the levels are chosen; the second time is worth its time for small codebooks.
-const fn passes(n: usize) -> usize {
-    if n <= 256 { 2 } else { 1 }
-}
-
-/// `Σwv²` and `Σwxv` for each vector.
-#[inline(always)]
-pub fn products<const W: usize, const N: usize>(
-    vectors: &Searched<W, N>,
-    x: &[f32; W],
-    w: &[f32; W],
-    vv: &mut [f32; N],
-    xv: &mut [f32; N],
-) {
-    let mut wx = [0f32; W];
-    for j in 0..W {
-        wx[j] = w[j] * x[j];
-    }
-    for e in 0..N {
-        let (mut a, mut b) = (0f32, 0f32);
-        for j in 0..W {
-            let (v, square) = (vectors.values[j][e], vectors.squares[j][e]);
-            a = w[j].mul_add(square, a);
-            b = wx[j].mul_add(v, b);
-        }
-        vv[e] = a;
-        xv[e] = b;
-    }
-}
-
-/// The vector of least error under an inverse scale.
-#[inline(always)]
-pub fn nearest<const N: usize>(vv: &[f32; N], xv: &[f32; N], inverse: f32) -> usize {
-    let factor = -2.0 * inverse;
-    let mut least = [f32::INFINITY; LANES];
-    let mut at = [0u32; LANES];
-    let chunks = vv
-        .as_chunks::<LANES>()
-        .0
-        .iter()
-        .zip(xv.as_chunks::<LANES>().0);
-    for (i, (a, b)) in chunks.enumerate() {
-        for l in 0..LANES {
-            let score = factor.mul_add(b[l], a[l]);
-            let better = score < least[l];
-            least[l] = if better { score } else { least[l] };
-            at[l] = if better { i as u32 } else { at[l] };
-        }
-    }
-    let mut best = 0;
-    for l in 1..LANES {
-        if least[l] < least[best] {
-            best = l;
-        }
-    }
-    at[best] as usize * LANES + best
-}
+/// Levels that are tried for a group under the block's scale.
+const LEVELS: usize = 4;
+/// How often the levels are chosen.
+const PASSES: usize = 2;
 
 /// Takes the signs off. Where only even numbers of them are allowed, the least important value changes its own if need be.
 #[inline(always)]
@@ -159,153 +199,169 @@ fn take_signs(x: &mut [f32; BLOCK], w: &[f32; BLOCK], even: bool) -> [u8; 32] {
     signs
 }
 
-/// The best scale of a group alone.
-#[inline(always)]
-fn group_scale<const W: usize, const N: usize, const GROUP: usize>(
-    vectors: &Searched<W, N>,
-    x: &[f32; GROUP],
-    w: &[f32; GROUP],
-    top: f32,
-) -> f32 {
-    let max = search::largest(x).abs();
-    if max < search::TINY {
-        return 0.0;
-    }
-    let (mut vv, mut xv) = ([0f32; N], [0f32; N]);
-    let mut sums = [(0f32, 0f32); SCALES];
-    for (x, w) in x.as_chunks::<W>().0.iter().zip(w.as_chunks::<W>().0) {
-        products(vectors, x, w, &mut vv, &mut xv);
-        for (i, sum) in sums.iter_mut().enumerate() {
-            // The largest value from 0.65 to 1.35 times the largest of the vectors.
-            let e = nearest(&vv, &xv, top * (0.65 + 0.1 * i as f32) / max);
-            sum.0 += xv[e];
-            sum.1 += vv[e];
-        }
-    }
-    let (mut scale, mut gain) = (0.0, 0.0);
-    for (xv, vv) in sums {
-        if xv > 0.0 && vv > 0.0 && xv * xv > gain * vv {
-            scale = xv / vv;
-            gain = scale * xv;
-        }
-    }
-    scale
-}
-
-/// A group under the block's scale: its level, its vectors, its error, and the sums for the block's scale.
-struct Leveled {
-    level: f32,
-    error: f32,
+/// A group under a scale: its vectors, and the sums `Σwxv`, `Σwv²`.
+#[derive(Clone, Copy, Default)]
+struct Scaled {
+    codes: [u16; 8],
     xv: f32,
     vv: f32,
-    codes: [u16; 8],
 }
 
-#[inline(always)]
-fn best_level<const W: usize, const N: usize, const GROUP: usize>(
-    vectors: &Searched<W, N>,
-    x: &[f32; GROUP],
-    w: &[f32; GROUP],
-    d: f32,
-    near: f32,
-) -> Leveled {
-    let mut tried = [0f32; LEVELS];
-    for (i, level) in tried.iter_mut().enumerate() {
-        *level = limit(near + 2.0 * (i as f32 - 1.0), 1.0, TOP_LEVEL);
+/// The search of a type: vectors of `W` values in groups of `GROUP` with a level each.
+pub struct Search<'a, const W: usize, const GROUP: usize> {
+    book: &'a Book<W>,
+    meaning: Vectors,
+}
+
+impl<const W: usize, const GROUP: usize> Search<'_, W, GROUP> {
+    pub fn new(book: &Book<W>, meaning: Vectors) -> Search<'_, W, GROUP> {
+        Search { book, meaning }
     }
-    let (mut vv, mut xv) = ([0f32; N], [0f32; N]);
-    let mut sums = [(0f32, 0f32); LEVELS];
-    let mut codes = [[0u16; 8]; LEVELS];
-    let mut square = 0f32;
-    for (cell, (x, w)) in x
-        .as_chunks::<W>()
-        .0
-        .iter()
-        .zip(w.as_chunks::<W>().0)
-        .enumerate()
-    {
-        products(vectors, x, w, &mut vv, &mut xv);
-        for i in 0..LEVELS {
-            let e = nearest(&vv, &xv, inverse(d * tried[i]));
-            sums[i].0 += xv[e];
-            sums[i].1 += vv[e];
-            codes[i][cell % 8] = e as u16;
+
+    /// The best vectors of a group for each of the scales (given by their inverses), looked for near `x * near`.
+    #[inline(always)]
+    fn at_scales<S: Simd, const K: usize>(
+        &self,
+        s: S,
+        x: &[f32; GROUP],
+        w: &[f32; GROUP],
+        near: f32,
+        inverses: &[f32; K],
+    ) -> [Scaled; K] {
+        let mut out = [Scaled::default(); K];
+        let cells = x.as_chunks::<W>().0.iter().zip(w.as_chunks::<W>().0);
+        for (cell, (x, w)) in cells.enumerate() {
+            let near = self.book.near(x, w, near);
+            let mut wx = [0f32; W];
+            for j in 0..W {
+                wx[j] = w[j] * x[j];
+            }
+            let mut least = Least::<S, K>::new(s);
+            for (begin, end) in &near.ranges[..near.n] {
+                for number in *begin..*end {
+                    let (xv, vv) = near.tiles[number].sums(s, &wx, w);
+                    least.offer(s, number, xv, vv, inverses);
+                }
+            }
+            for k in 0..K {
+                let (lane, tile) = least.lane(s, k);
+                let tile = &near.tiles[tile];
+                let (xv, vv) = tile.sums_of(lane, 0.0, &wx, w);
+                out[k].codes[cell % 8] = tile.codes[lane];
+                out[k].xv += xv;
+                out[k].vv += vv;
+            }
         }
-        for j in 0..W {
+        out
+    }
+
+    /// The best scale of a group alone.
+    #[inline(always)]
+    fn ideal<S: Simd>(&self, s: S, x: &[f32; GROUP], w: &[f32; GROUP]) -> f32 {
+        let max = search::largest(x).abs();
+        if max < search::TINY {
+            return 0.0;
+        }
+        let mut inverses = [0f32; SCALES];
+        for (i, inverse) in inverses.iter_mut().enumerate() {
+            *inverse = self.meaning.top * (0.65 + 0.1 * i as f32) / max;
+        }
+        let scaled = self.at_scales(s, x, w, self.meaning.top / max, &inverses);
+        let (mut scale, mut gain) = (0.0, 0.0);
+        for Scaled { xv, vv, .. } in scaled {
+            if xv > 0.0 && vv > 0.0 && xv * xv > gain * vv {
+                scale = xv / vv;
+                gain = scale * xv;
+            }
+        }
+        scale
+    }
+
+    /// A group under the block's scale: its error, its level, its vectors and sums.
+    #[inline(always)]
+    fn best_level<S: Simd>(
+        &self,
+        s: S,
+        x: &[f32; GROUP],
+        w: &[f32; GROUP],
+        d: f32,
+        ideal: f32,
+    ) -> (f32, f32, Scaled) {
+        let below = 2.0 * (ideal * inverse(d) * 0.5 - 0.5).floor() + 1.0;
+        let first = limit(
+            below - (LEVELS as f32 - 2.0),
+            1.0,
+            TOP_LEVEL - 2.0 * (LEVELS as f32 - 1.0),
+        );
+        let (mut tried, mut inverses) = ([0f32; LEVELS], [0f32; LEVELS]);
+        for i in 0..LEVELS {
+            tried[i] = first + 2.0 * i as f32;
+            inverses[i] = inverse(d * tried[i]);
+        }
+        let mut square = 0f32;
+        for j in 0..GROUP {
             square += w[j] * x[j] * x[j];
         }
-    }
-    let mut best = (0, f32::INFINITY);
-    for i in 0..LEVELS {
-        let scale = d * tried[i];
-        let error = square - 2.0 * scale * sums[i].0 + scale * scale * sums[i].1;
-        if error < best.1 {
-            best = (i, error);
+        let near = inverses[LEVELS / 2 - 1];
+        let scaled = self.at_scales(s, x, w, near, &inverses);
+        let mut best = (f32::INFINITY, tried[0], scaled[0]);
+        for (level, scaled) in tried.iter().zip(scaled) {
+            let scale = d * level;
+            let error = square - 2.0 * scale * scaled.xv + scale * scale * scaled.vv;
+            if error < best.0 {
+                best = (error, *level, scaled);
+            }
         }
+        best
     }
-    Leveled {
-        level: tried[best.0],
-        error: best.1,
-        xv: sums[best.0].0,
-        vv: sums[best.0].1,
-        codes: codes[best.0],
-    }
-}
 
-/// Fits a block: groups of `GROUP` values have a level each; their cells of `W` values are vectors.
-#[inline(always)]
-pub fn fit<const W: usize, const N: usize, const GROUP: usize>(
-    vectors: &Searched<W, N>,
-    x: &[f32; BLOCK],
-    w: &[f32; BLOCK],
-    meaning: Vectors,
-) -> Fit {
-    let (mut x, mut w) = (*x, *w);
-    let mut out = Fit {
-        d: Half::default(),
-        levels: [0; 16],
-        codes: [0; 64],
-        signs: [0; 32],
-    };
-    let Some(unit) = search::normalize(&mut x, &mut w) else {
-        return out;
-    };
-    out.signs = take_signs(&mut x, &w, meaning.even);
-    let (xs, ws) = (x.as_chunks::<GROUP>().0, w.as_chunks::<GROUP>().0);
-    let (groups, cells) = (BLOCK / GROUP, GROUP / W);
+    /// Fits a block.
+    #[inline(always)]
+    pub fn fit<S: Simd>(&self, s: S, x: &[f32; BLOCK], w: &[f32; BLOCK]) -> Fit {
+        let (mut x, mut w) = (*x, *w);
+        let mut out = Fit {
+            d: Half::default(),
+            levels: [0; 16],
+            codes: [0; 64],
+            signs: [0; 32],
+        };
+        let Some(unit) = search::normalize(&mut x, &mut w) else {
+            return out;
+        };
+        out.signs = take_signs(&mut x, &w, self.meaning.even);
+        let (xs, ws) = (x.as_chunks::<GROUP>().0, w.as_chunks::<GROUP>().0);
+        let (groups, cells) = (BLOCK / GROUP, GROUP / W);
 
-    let mut ideal = [0f32; 16];
-    let mut top = 0f32;
-    for g in 0..groups {
-        ideal[g] = group_scale::<W, N, GROUP>(vectors, &xs[g], &ws[g], meaning.top);
-        top = top.max(ideal[g]);
-    }
-    let store = |d: f32| Half::saturating(d * meaning.divisor * unit);
-    let mut half = store(top / TOP_LEVEL);
-    let mut least = f32::INFINITY;
-    for _ in 0..passes(N) {
-        let d = half.get() / unit / meaning.divisor;
-        let id = inverse(d);
-        let (mut error, mut sum_lx, mut sum_ll) = (0f32, 0f32, 0f32);
-        let (mut levels, mut codes) = ([0; 16], [0; 64]);
+        let mut ideal = [0f32; 16];
+        let mut top = 0f32;
         for g in 0..groups {
-            let near = 2.0 * round_product(ideal[g] * id - 1.0, 0.5) + 1.0;
-            let fit =
-                best_level::<W, N, GROUP>(vectors, &xs[g], &ws[g], d, limit(near, 1.0, TOP_LEVEL));
-            error += fit.error;
-            sum_lx += fit.level * fit.xv;
-            sum_ll += fit.level * fit.level * fit.vv;
-            levels[g] = (fit.level as u8 - 1) / 2;
-            codes[g * cells..][..cells].copy_from_slice(&fit.codes[..cells]);
+            ideal[g] = self.ideal(s, &xs[g], &ws[g]);
+            top = top.max(ideal[g]);
         }
-        if error < least {
-            least = error;
-            (out.d, out.levels, out.codes) = (half, levels, codes);
+        let store = |d: f32| Half::saturating(d * self.meaning.divisor * unit);
+        let mut half = store(top / TOP_LEVEL);
+        let mut least = f32::INFINITY;
+        for _ in 0..PASSES {
+            let d = half.get() / unit / self.meaning.divisor;
+            let (mut error, mut sum_lx, mut sum_ll) = (0f32, 0f32, 0f32);
+            let mut pass = Fit { d: half, ..out };
+            for g in 0..groups {
+                let (e, level, fit) = self.best_level(s, &xs[g], &ws[g], d, ideal[g]);
+                error += e;
+                sum_lx += level * fit.xv;
+                sum_ll += level * level * fit.vv;
+                pass.levels[g] = (level as u8).saturating_sub(1) / 2;
+                pass.codes[g * cells..][..cells].copy_from_slice(&fit.codes[..cells]);
+            }
+            if error < least {
+                least = error;
+                out = pass;
+            }
+            if !(sum_ll > 0.0 && sum_lx > 0.0) {
+                break;
+            }
+            half = store(sum_lx / sum_ll);
         }
-        if !(sum_ll > 0.0 && sum_lx > 0.0) {
-            break;
-        }
-        half = store(sum_lx / sum_ll);
+        out
     }
-    out
 }

@@ -7,7 +7,8 @@ use crate::quant::iqk::row_scale;
 use crate::quant::kquant::Q8_kBlock;
 use crate::quant::search::block_importance;
 use crate::quant::shifted_search::{self, Format, Group};
-use crate::quant::{BlockFormat, Encode, Half, Type, blocks, blocks_mut};
+use crate::quant::{BlockFormat, Encode, EncodeVectors, Half, Type, blocks, blocks_mut};
+use crate::simd::Simd;
 
 /// 256 bytes and their scale.
 #[repr(C)]
@@ -161,16 +162,16 @@ impl BlockFormat for Iq1_s_r4Row {
     }
 }
 
-impl Encode for Iq1_s_r4Row {
+impl EncodeVectors for Iq1_s_r4Row {
     #[inline(always)]
-    fn encode(values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
+    fn encode<S: Simd>(s: S, values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
         let format = Format {
             step: 2.0,
             offset: 1.0,
             top: 7.0,
             shared: true,
         };
-        let (d, groups) = fit_row::<32>(values, weights, format);
+        let (d, groups) = fit_row::<S, 32>(s, values, weights, format);
         out[..2].copy_from_slice(bytemuck::bytes_of(&d));
         for (block, group) in blocks_mut::<Self>(out).iter_mut().zip(&groups) {
             let mut high = u16::from(group.level) << 12 | u16::from(group.down[0]) << 15;
@@ -185,7 +186,8 @@ impl Encode for Iq1_s_r4Row {
 
 /// Fits a row that has one scale, in groups of `GROUP`.
 #[inline(always)]
-fn fit_row<const GROUP: usize>(
+fn fit_row<S: Simd, const GROUP: usize>(
+    s: S,
     values: &[f32],
     weights: Option<&[f32]>,
     format: Format,
@@ -199,7 +201,7 @@ fn fit_row<const GROUP: usize>(
         .flat_map(|(i, x)| block_importance(x, weights, i))
         .collect();
     let mut groups = vec![Group::default(); values.len() / GROUP];
-    let d = shifted_search::fit::<GROUP>(&mut x, &mut w, format, &mut groups);
+    let d = shifted_search::fit::<S, GROUP>(s, &mut x, &mut w, format, &mut groups);
     (d, groups)
 }
 
@@ -240,16 +242,16 @@ impl BlockFormat for Iq1_m_r4Row {
         row_scale::<Half>(row).is_finite()
     }
 }
-impl Encode for Iq1_m_r4Row {
+impl EncodeVectors for Iq1_m_r4Row {
     #[inline(always)]
-    fn encode(values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
+    fn encode<S: Simd>(s: S, values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
         let format = Format {
             step: 1.0,
             offset: 0.0,
             top: 15.0,
             shared: false,
         };
-        let (d, groups) = fit_row::<16>(values, weights, format);
+        let (d, groups) = fit_row::<S, 16>(s, values, weights, format);
         out[..2].copy_from_slice(bytemuck::bytes_of(&d));
         let pairs = groups.as_chunks::<2>().0;
         for (block, pair) in blocks_mut::<Self>(out).iter_mut().zip(pairs) {

@@ -1,0 +1,146 @@
+//! Vectors sixteen at a time, and the search among them for those that suit several scales best. Shared by the codebook types
+//! and the trellis types, which differ in which vectors they look at.
+
+use crate::simd::Simd;
+
+/// Vectors in a tile.
+pub const LANES: usize = 16;
+/// Parts of a tile that instructions work on, at most.
+pub const PARTS: usize = 2;
+
+/// The numbers of the lanes.
+const NUMBERS: [f32; LANES] = [
+    0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0, 14.0, 15.0,
+];
+
+/// Sixteen vectors of `W` values, coordinate by coordinate.
+#[derive(Clone, Copy)]
+pub struct Tile<const W: usize> {
+    values: [[i8; LANES]; W],
+    pub codes: [u16; LANES],
+}
+
+impl<const W: usize> Tile<W> {
+    /// Tiles of the vectors with these codes; the last one repeats its first vector, if need be.
+    pub fn all(codes: &[u16], vector: impl Fn(u16) -> [i8; W]) -> Vec<Tile<W>> {
+        let tile = |codes: &[u16]| {
+            let mut tile = Tile {
+                values: [[0; LANES]; W],
+                codes: [0; LANES],
+            };
+            for l in 0..LANES {
+                let code = *codes.get(l).unwrap_or(&codes[0]);
+                tile.codes[l] = code;
+                for (j, v) in vector(code).into_iter().enumerate() {
+                    tile.values[j][l] = v;
+                }
+            }
+            tile
+        };
+        codes.chunks(LANES).map(tile).collect()
+    }
+
+    /// `Σwxv` and `Σwv²` of each vector.
+    #[inline(always)]
+    pub fn sums<S: Simd>(
+        &self,
+        s: S,
+        wx: &[f32; W],
+        w: &[f32; W],
+    ) -> ([S::F; PARTS], [S::F; PARTS]) {
+        let (mut xv, mut vv) = ([s.zero(); PARTS], [s.zero(); PARTS]);
+        for part in 0..LANES / S::N {
+            for j in 0..W {
+                let v = s.load_i8_at(&self.values[j], part * S::N);
+                xv[part] = s.fma(s.splat(wx[j]), v, xv[part]);
+                vv[part] = s.fma(s.mul(s.splat(w[j]), v), v, vv[part]);
+            }
+        }
+        (xv, vv)
+    }
+
+    /// `Σwv` of each vector.
+    #[inline(always)]
+    pub fn sum<S: Simd>(&self, s: S, w: &[f32; W]) -> [S::F; PARTS] {
+        let mut sum = [s.zero(); PARTS];
+        for part in 0..LANES / S::N {
+            for j in 0..W {
+                let v = s.load_i8_at(&self.values[j], part * S::N);
+                sum[part] = s.fma(s.splat(w[j]), v, sum[part]);
+            }
+        }
+        sum
+    }
+
+    /// `Σwxv` and `Σwv²` of one vector with a constant added to its values.
+    #[inline(always)]
+    pub fn sums_of(&self, lane: usize, shift: f32, wx: &[f32; W], w: &[f32; W]) -> (f32, f32) {
+        let (mut xv, mut vv) = (0f32, 0f32);
+        for j in 0..W {
+            let v = f32::from(self.values[j][lane]) + shift;
+            xv += wx[j] * v;
+            vv += w[j] * v * v;
+        }
+        (xv, vv)
+    }
+}
+
+/// The least score of each lane for each of `K` scales, and the tile that has it.
+pub struct Least<S: Simd, const K: usize> {
+    scores: [[S::F; PARTS]; K],
+    tiles: [[S::I; PARTS]; K],
+}
+
+impl<S: Simd, const K: usize> Least<S, K> {
+    #[inline(always)]
+    pub fn new(s: S) -> Least<S, K> {
+        Least {
+            scores: [[s.splat(f32::INFINITY); PARTS]; K],
+            tiles: [[s.splat_i32(0); PARTS]; K],
+        }
+    }
+
+    /// Considers a tile, given its sums; scales are given by their inverses.
+    #[inline(always)]
+    pub fn offer(
+        &mut self,
+        s: S,
+        tile: usize,
+        xv: [S::F; PARTS],
+        vv: [S::F; PARTS],
+        inverses: &[f32; K],
+    ) {
+        let label = s.splat_i32(tile as i32);
+        for part in 0..LANES / S::N {
+            for k in 0..K {
+                let score = s.fma(s.splat(-2.0 * inverses[k]), xv[part], vv[part]);
+                let (old, tile) = (self.scores[k][part], self.tiles[k][part]);
+                let better = s.lt(score, old);
+                self.scores[k][part] = s.select(better, score, old);
+                self.tiles[k][part] = s.select_i32(better, label, tile);
+            }
+        }
+    }
+
+    /// The lane that has the least score for a scale, and its tile.
+    #[inline(always)]
+    pub fn lane(&self, s: S, scale: usize) -> (usize, usize) {
+        let (mut scores, mut tiles) = (self.scores[scale][0], self.tiles[scale][0]);
+        let mut numbers = s.load_at(&NUMBERS, 0);
+        for part in 1..LANES / S::N {
+            let better = s.lt(self.scores[scale][part], scores);
+            scores = s.select(better, self.scores[scale][part], scores);
+            tiles = s.select_i32(better, self.tiles[scale][part], tiles);
+            numbers = s.select(better, s.load_at(&NUMBERS, part * S::N), numbers);
+        }
+        let least = -s.max_of(s.neg(scores));
+        let others = s.lt(s.splat(least), scores);
+        // Of those that have it, the last.
+        let at = s.select(others, s.splat(-1.0), s.load_at(&NUMBERS, 0));
+        let at = s.max_of(at).max(0.0) as usize % S::N;
+        let (mut lanes, mut of) = ([0f32; LANES], [0f32; LANES]);
+        s.store_at(&mut lanes, 0, numbers);
+        s.store_at(&mut of, 0, s.cast_f(tiles));
+        (lanes[at] as usize % LANES, of[at].to_bits() as usize)
+    }
+}
