@@ -22,12 +22,12 @@ fn over(a: f32, b: f32) -> f32 {
 
 #[inline(always)]
 fn amax(x: &[f32]) -> f32 {
-    x.iter().fold(0f32, |m, v| m.max(v.abs()))
+    super::search::largest(x).abs()
 }
 
 #[inline(always)]
 fn byte(v: f32, inverse: f32) -> i8 {
-    (v * inverse).round_ties_even() as i8
+    super::search::round_product(v * inverse, 1.0) as i32 as i8
 }
 
 /// Defines a type of 32-wide blocks of which each four lie together: their scales, then their sums, then their bytes. What is
@@ -266,9 +266,13 @@ macro_rules! by_row {
                 }
                 let (header, bytes) = out.split_at_mut($header);
                 let mut top = [0f32; $lanes];
-                for (j, v) in values.iter().enumerate() {
-                    let top = &mut top[lane(j, $run, $lanes)];
-                    *top = top.max(v.abs());
+                if $lanes == 1 {
+                    top[0] = amax(values);
+                } else {
+                    for (j, v) in values.iter().enumerate() {
+                        let top = &mut top[lane(j, $run, $lanes)];
+                        *top = top.max(v.abs());
+                    }
                 }
                 let mut scales = [(0.0, 0.0); $lanes];
                 for (scale, top) in scales.iter_mut().zip(top) {

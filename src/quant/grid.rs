@@ -24,6 +24,12 @@ pub trait Grid: Copy {
     /// The value, less the shift, nearest to each of some numbers.
     fn round<S: Simd>(s: S, t: S::F) -> S::F;
 
+    /// The code of the grid value nearest to `a * b`.
+    #[inline(always)]
+    fn code_of(&self, a: f32, b: f32) -> u8 {
+        self.code(a * b)
+    }
+
     /// Positions in a group of the `i`-th four values that are coded together.
     #[inline(always)]
     fn quad(i: usize) -> [usize; 4] {
@@ -65,7 +71,11 @@ impl<const BITS: u32> Grid for Signed<BITS> {
     }
     #[inline(always)]
     fn code(&self, t: f32) -> u8 {
-        (self.nearest(t, 1.0) as i32 + (1 << (BITS - 1))) as u8
+        self.code_of(t, 1.0)
+    }
+    #[inline(always)]
+    fn code_of(&self, a: f32, b: f32) -> u8 {
+        (self.nearest(a, b) as i32 + (1 << (BITS - 1))) as u8
     }
 }
 

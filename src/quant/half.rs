@@ -31,6 +31,14 @@ impl Half {
     pub fn is_finite(self) -> bool {
         u16::from_le_bytes(self.0) & 0x7c00 != 0x7c00
     }
+
+    /// The finite number of the same sign that is so many numbers further from zero.
+    #[inline(always)]
+    pub fn away(self, steps: i32) -> Half {
+        let bits = i32::from(u16::from_le_bytes(self.0));
+        let magnitude = ((bits & 0x7fff) + steps).clamp(0, 0x7bff);
+        Half((((bits & 0x8000) | magnitude) as u16).to_le_bytes())
+    }
 }
 
 /// A bfloat16: the upper half of an `f32`.

@@ -500,7 +500,7 @@ impl EncodeVectors for Iq2_kl {
             grids: &[PairedIq3],
             ladders: &*LADDERS,
             levels: Levels::signed(6),
-            windows: 2,
+            windows: 1,
         };
         let store = |d| Half::saturating(d).get();
         let (d, fits) = scaled.row::<_, 8, 32>(s, values, weights, store);

@@ -234,17 +234,14 @@ macro_rules! affine {
                     .all(|b| b.d.is_finite() && b.dmin.is_finite())
             }
         }
-        impl Encode for $ty {
+        impl EncodeVectors for $ty {
             #[inline(always)]
-            fn encode(values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
-                for (i, (block, x)) in blocks_mut::<Self>(out)
-                    .iter_mut()
-                    .zip(values.as_chunks().0)
-                    .enumerate()
-                {
+            fn encode<S: Simd>(s: S, values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
+                let xs = values.as_chunks().0;
+                for (i, (block, x)) in blocks_mut::<Self>(out).iter_mut().zip(xs).enumerate() {
                     let w = search::block_importance(x, weights, i);
-                    *block = $block::new(superblock::affine::<$groups, $size, $bits, $level_bits>(
-                        x, &w,
+                    *block = $block::new(superblock::affine::<S, $groups, $size, $bits, $level_bits>(
+                        s, x, &w,
                     ));
                 }
             }

@@ -6,7 +6,9 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{BlockFormat, Encode, Half, Type, blocks, blocks_mut, search};
+use super::search::WIDE;
+use super::{BlockFormat, Encode, EncodeVectors, Half, Type, blocks, blocks_mut, search};
+use crate::simd::Simd;
 
 /// Values per block, here.
 pub const BLOCK: usize = 32;
@@ -158,8 +160,22 @@ fn extreme_scale<const BITS: u32>(x: &[f32; BLOCK]) -> (f32, f32) {
 #[inline(always)]
 fn symmetric_codes<const BITS: u32>(x: &[f32; BLOCK], inverse: f32) -> [u8; BLOCK] {
     let half = (1 << (BITS - 1)) as f32 + 0.5;
-    // The conversion truncates and saturates (a NaN, from an inverse that overflowed, becomes 0).
-    x.map(|v| (v.mul_add(inverse, half) as i32).clamp(0, (1 << BITS) - 1) as u8)
+    let mut codes = [0; BLOCK];
+    for j in 0..BLOCK {
+        // A NaN compares as less.
+        let t = search::limit(x[j].mul_add(inverse, half), 0.0, 2.0 * half - 1.5);
+        codes[j] = whole(t);
+    }
+    codes
+}
+
+/// The whole part of a number from 0 to 255, in the form that becomes vector instructions.
+#[inline(always)]
+fn whole(t: f32) -> u8 {
+    // The sum rounds to nearest; what went up comes down again.
+    let rounded = (t + 8_388_608.0).to_bits() as u8;
+    let back = f32::from(rounded);
+    if back > t { rounded - 1 } else { rounded }
 }
 
 /// Scale and codes: the value of largest magnitude gets the lowest code.
@@ -250,28 +266,24 @@ macro_rules! affine {
                     .all(|b| b.d.is_finite() && b.m.is_finite())
             }
         }
-        impl Encode for $ty {
+        impl EncodeVectors for $ty {
             #[inline(always)]
-            fn encode(values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
+            fn encode<S: Simd>(s: S, values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
+                let out = blocks_mut::<Self>(out);
                 match weights {
                     Some(weights) => {
                         let sigma2 = search::mean_square(values);
                         let pairs = values.as_chunks().0.iter().zip(weights.as_chunks().0);
-                        for (block, (x, w)) in blocks_mut::<Self>(out).iter_mut().zip(pairs) {
+                        for (block, (x, w)) in out.iter_mut().zip(pairs) {
                             let w = search::importance(x, w, sigma2);
-                            let (d, min, codes) = search::affine::<BLOCK, $bits>(x, &w);
-                            *block = $block::new((d, -min, codes));
+                            *block = $block::new(fitted_range::<S, $bits>(s, x, &w));
                         }
                     }
-                    None => Self::encode_fast(values, out),
-                }
-            }
-
-            #[inline(always)]
-            fn encode_fast(values: &[f32], out: &mut [u8]) {
-                let out = blocks_mut::<Self>(out);
-                for (block, x) in out.iter_mut().zip(values.as_chunks::<BLOCK>().0) {
-                    *block = $block::new(range::<$bits>(x));
+                    None => {
+                        for (block, x) in out.iter_mut().zip(values.as_chunks::<BLOCK>().0) {
+                            *block = $block::new(range::<$bits>(x));
+                        }
+                    }
                 }
             }
         }
@@ -281,17 +293,43 @@ macro_rules! affine {
 affine!(Q4_1, Q4_1Block, "q4_1", bits: 4, high: 0);
 affine!(Q5_1, Q5_1Block, "q5_1", bits: 5, high: 4);
 
+/// Scale, minimum and codes of least weighted error, given that both are stored as half floats.
+#[inline(always)]
+fn fitted_range<S: Simd, const BITS: u32>(
+    s: S,
+    x: &[f32; BLOCK],
+    w: &[f32; BLOCK],
+) -> (f32, f32, [u8; BLOCK]) {
+    let (d, min, _) = search::affine::<S, BLOCK, BITS>(s, x, w);
+    let (mut scales, mut mins) = ([0f32; WIDE], [0f32; WIDE]);
+    for l in 0..WIDE {
+        // The nearest half floats first, and those next to them.
+        let i = (l as i32 + 7) % 16;
+        scales[l] = Half::saturating(d).away(i % 3 - 1).get();
+        mins[l] = Half::saturating(min).away(i / 3 - 2).get();
+    }
+    let (best, _) = search::best_pair(s, x, w, (&scales, &mins), ((1 << BITS) - 1) as f32);
+    let (d, min) = (scales[best], mins[best]);
+    let inverse = search::inverse(d);
+    let mut codes = [0; BLOCK];
+    for j in 0..BLOCK {
+        let top = ((1 << BITS) - 1) as f32;
+        codes[j] = search::limit(search::round_product(x[j] + min, inverse), 0.0, top) as u8;
+    }
+    (d, -min, codes)
+}
+
 /// Scale, minimum and codes that spread the codes evenly from the least to the largest value.
 #[inline(always)]
 fn range<const BITS: u32>(x: &[f32; BLOCK]) -> (f32, f32, [u8; BLOCK]) {
-    let min = x.iter().fold(f32::MAX, |m, v| m.min(*v));
-    let max = x.iter().fold(f32::MIN, |m, v| m.max(*v));
+    let (min, max) = search::range(x);
     let top = (1 << BITS) - 1;
     let d = (max - min) / top as f32;
     let inverse = if d != 0.0 { 1.0 / d } else { 0.0 };
     let mut codes = [0; BLOCK];
     for (q, v) in codes.iter_mut().zip(x) {
-        *q = ((v - min).mul_add(inverse, 0.5) as i32).clamp(0, top) as u8;
+        let t = search::limit((v - min).mul_add(inverse, 0.5), 0.0, top as f32);
+        *q = whole(t);
     }
     (d, min, codes)
 }

@@ -9,6 +9,7 @@
 //! are loops over indices: closures given to the standard library's functions are compiled for the baseline only.
 
 use super::grid::{Grid, Signed};
+use crate::simd::Simd;
 
 /// Candidates tried at once.
 pub const LANES: usize = 8;
@@ -83,11 +84,44 @@ pub fn inverse(scale: f32) -> f32 {
     if inverse.is_finite() { inverse } else { 0.0 }
 }
 
+/// The least and the greatest of some values.
+#[inline(always)]
+pub fn range(x: &[f32]) -> (f32, f32) {
+    let (mut low, mut high) = ([f32::MAX; LANES], [f32::MIN; LANES]);
+    let (chunks, rest) = x.as_chunks::<LANES>();
+    for chunk in chunks {
+        for l in 0..LANES {
+            low[l] = if chunk[l] < low[l] { chunk[l] } else { low[l] };
+            high[l] = if chunk[l] > high[l] { chunk[l] } else { high[l] };
+        }
+    }
+    for (l, v) in rest.iter().enumerate() {
+        low[l] = if *v < low[l] { *v } else { low[l] };
+        high[l] = if *v > high[l] { *v } else { high[l] };
+    }
+    let (mut least, mut greatest) = (low[0], high[0]);
+    for l in 1..LANES {
+        least = if low[l] < least { low[l] } else { least };
+        greatest = if high[l] > greatest { high[l] } else { greatest };
+    }
+    (least, greatest)
+}
+
 /// The first value of largest magnitude.
 #[inline(always)]
 pub fn largest(x: &[f32]) -> f32 {
-    let amax = x.iter().fold(0f32, |m, v| m.max(v.abs()));
-    x.iter().copied().find(|v| v.abs() == amax).unwrap_or(0.0)
+    if x.is_empty() {
+        return 0.0;
+    }
+    let (low, high) = range(x);
+    if high == -low {
+        for v in x {
+            if v.abs() == high {
+                return *v;
+            }
+        }
+    }
+    if high > -low { high } else { low }
 }
 
 /// The power of two that brings `magnitude` to 1..2 (to below 2 for the tiniest).
@@ -207,7 +241,7 @@ pub fn codes_at<G: Grid, const N: usize>(
     let mut codes = [0; N];
     if G::FREE {
         for i in 0..N {
-            codes[i] = grid.code(x[i] * inverse);
+            codes[i] = grid.code_of(x[i], inverse);
         }
         return codes;
     }
@@ -300,136 +334,131 @@ pub fn symmetric_square<const N: usize, const BITS: u32>(x: &[f32; N]) -> (f32, 
     symmetric::<N, BITS>(x, &x.map(|v| v * v))
 }
 
-/// Sums over a group of codes `q`, from which the best scale and minimum follow.
-#[derive(Clone, Copy, Default)]
-struct Line {
-    w: f32,
-    x: f32,
-    q: f32,
-    qq: f32,
-    qx: f32,
-}
-
-impl Line {
-    /// Scale, minimum, and by how much they lessen `Σwx²`. The minimum is at most `highest`.
-    #[inline(always)]
-    fn fit(&self, highest: f32) -> (f32, f32, f32) {
-        let det = self.w * self.qq - self.q * self.q;
-        let (mut scale, mut min) = if det > 0.0 {
-            (
-                (self.w * self.qx - self.x * self.q) / det,
-                (self.qq * self.x - self.q * self.qx) / det,
-            )
-        } else {
-            (0.0, f32::INFINITY)
-        };
-        if min > highest {
-            min = highest;
-            scale = if self.qq > 0.0 {
-                (self.qx - min * self.q) / self.qq
-            } else {
-                0.0
-            };
-        }
-        let gain = 2.0 * (scale * self.qx + min * self.x - scale * min * self.q)
-            - scale * scale * self.qq
-            - min * min * self.w;
-        (scale, min, gain)
-    }
-}
-
 /// Scale, minus the minimum (at least 0) and codes `0..2^BITS` of a group, with weights: `x ≈ scale * code - min`.
 #[inline(always)]
-pub fn affine<const N: usize, const BITS: u32>(x: &[f32; N], w: &[f32; N]) -> (f32, f32, [u8; N]) {
+pub fn affine<S: Simd, const N: usize, const BITS: u32>(
+    s: S,
+    x: &[f32; N],
+    w: &[f32; N],
+) -> (f32, f32, [u8; N]) {
     let top = ((1u32 << BITS) - 1) as f32;
     let (mut x, mut w) = (*x, *w);
     let Some(unit) = normalize(&mut x, &mut w) else {
         return (0.0, 0.0, [0; N]);
     };
-    let low = x.iter().fold(0f32, |m, v| m.min(*v));
-    let high = x.iter().fold(f32::MIN, |m, v| m.max(*v));
+    let (low, high) = range(&x);
+    let low = low.min(0.0);
     if high - low < 1e-10 {
         return (0.0, -low * unit, [0; N]);
     }
-    let mut total = Line::default();
-    for (x, w) in x.iter().zip(&w) {
-        total.w += w;
-        total.x += w * x;
+    let (mut total, mut moment) = (0f64, 0f64);
+    for i in 0..N {
+        total += f64::from(w[i]);
+        moment += f64::from(w[i]) * f64::from(x[i]);
     }
+    // Sums are taken around the weighted mean and its code: where one column has nearly all importance, what it adds would
+    // otherwise swallow the others.
+    let mean = (moment / total) as f32;
+    let total = total as f32;
 
-    let mut best = (0.0, low, f32::MIN);
+    let mut best = (0f32, low, -1f32);
+    for batch in 0..CANDIDATES / WIDE {
+        let mut inverses = [0f32; WIDE];
+        for (l, inverse) in inverses.iter_mut().enumerate() {
+            let t = (batch * WIDE + l) as f32 - 0.5 * (CANDIDATES - 1) as f32;
+            *inverse = (top + 2.0 * t / CANDIDATES as f32) / (high - low);
+        }
+        let mut sums = [[0f32; WIDE]; 5];
+        for from in (0..WIDE).step_by(S::N) {
+            let inverse = s.load_at(&inverses, from);
+            let center = code(s, s.splat(mean - low), inverse, top);
+            let (mut q1, mut qq, mut qx, mut x1) = (s.zero(), s.zero(), s.zero(), s.zero());
+            for i in 0..N {
+                let q = s.sub(code(s, s.splat(x[i] - low), inverse, top), center);
+                let wq = s.mul(s.splat(w[i]), q);
+                q1 = s.add(q1, wq);
+                qq = s.fma(wq, q, qq);
+                qx = s.fma(wq, s.splat(x[i] - mean), qx);
+                x1 = s.fma(s.splat(w[i]), s.splat(x[i] - mean), x1);
+            }
+            for (to, sum) in sums.iter_mut().zip([q1, qq, qx, x1, center]) {
+                s.store_at(to, from, sum);
+            }
+        }
+        for l in 0..WIDE {
+            let (q1, qq, qx) = (sums[0][l], sums[1][l], sums[2][l]);
+            let (x1, center) = (sums[3][l], sums[4][l]);
+            let det = total * qq - q1 * q1;
+            if det <= 0.0 {
+                continue;
+            }
+            let mut scale = (total * qx - x1 * q1) / det;
+            let mut offset = (qq * x1 - q1 * qx) / det;
+            if mean + offset - scale * center > 0.0 {
+                // Without a minimum: `x = scale q`, that is `x - mean = scale (q - center) + scale center - mean`.
+                let all = qq + center * (2.0 * q1 + center * total);
+                let with = qx + center * x1 + mean * (q1 + center * total);
+                if all <= 0.0 {
+                    continue;
+                }
+                scale = with / all;
+                offset = scale * center - mean;
+            }
+            let gain = 2.0 * (scale * qx + offset * x1 - scale * offset * q1)
+                - scale * scale * qq
+                - offset * offset * total;
+            if scale > 0.0 && (gain > best.2 || best.0 == 0.0) {
+                best = (scale, mean + offset - scale * center, gain);
+            }
+        }
+    }
+    let (scale, min, _) = best;
+    let min = min.min(0.0);
     let mut codes = [0u8; N];
-    let mut line = total;
-    let mut inverse = 0.0;
-    for batch in 0..5 {
-        let candidates: Lanes = std::array::from_fn(|l| {
-            (top + 0.05 * ((batch * LANES + l) as f32 - 19.5)) / (high - low)
-        });
-        let mut sums = [[0f32; LANES]; 3];
-        for i in 0..N {
-            let (x, w) = (x[i], w[i]);
-            for l in 0..LANES {
-                let q = limit(round_product(x - low, candidates[l]), 0.0, top);
-                let wq = w * q;
-                sums[0][l] += wq;
-                sums[1][l] = wq.mul_add(q, sums[1][l]);
-                sums[2][l] = wq.mul_add(x, sums[2][l]);
-            }
-        }
-        for l in 0..LANES {
-            let this = Line {
-                q: sums[0][l],
-                qq: sums[1][l],
-                qx: sums[2][l],
-                ..total
-            };
-            let fit = this.fit(0.0);
-            if fit.2 > best.2 && fit.0 > 0.0 {
-                (best, line, inverse) = (fit, this, candidates[l]);
-            }
-        }
+    let inverse = inverse(scale);
+    for i in 0..N {
+        codes[i] = limit(round_product(x[i] - min, inverse), 0.0, top) as u8;
     }
-    for (q, x) in codes.iter_mut().zip(&x) {
-        *q = limit(round_product(x - low, inverse), 0.0, top) as u8;
-    }
+    (scale * unit, -min * unit, codes)
+}
 
-    // Single codes: the one furthest from its value first.
-    let mut last = None;
-    for _ in 0..N * 4 {
-        let (scale, min, gain) = best;
-        let mut worst = 0.0;
-        let mut found = None;
-        for (j, code) in codes.iter().enumerate() {
-            let miss = x[j] - scale * f32::from(*code) - min;
-            let room = if miss > 0.0 {
-                f32::from(*code) < top
-            } else {
-                *code > 0
-            };
-            if room && miss.abs() > worst {
-                worst = miss.abs();
-                found = Some((j, miss > 0.0));
-            }
-        }
-        let Some((j, up)) = found else { break };
-        if last == Some((j, !up)) {
-            break;
-        }
-        last = found;
-        let (w, x, old) = (w[j], x[j], f32::from(codes[j]));
-        let new = if up { old + 1.0 } else { old - 1.0 };
-        let next = Line {
-            q: line.q + w * (new - old),
-            qq: line.qq + w * (new * new - old * old),
-            qx: line.qx + w * x * (new - old),
-            ..total
-        };
-        let fit = next.fit(0.0);
-        if !(fit.2 > gain && fit.0 > 0.0) {
-            break;
-        }
-        (best, line) = (fit, next);
-        codes[j] = new as u8;
+/// Scales that are tried for a group with a minimum, and how many pairs of scale and minimum at once.
+const CANDIDATES: usize = 48;
+pub const WIDE: usize = 16;
+
+/// The whole number of `0..=top` nearest to `x * inverse`.
+#[inline(always)]
+fn code<S: Simd>(s: S, x: S::F, inverse: S::F, top: f32) -> S::F {
+    s.min(s.max(s.round(s.mul(x, inverse)), s.zero()), s.splat(top))
+}
+
+/// Of some pairs of scale and minus minimum the one that leaves the least error, and that.
+#[inline(always)]
+pub fn best_pair<S: Simd, const N: usize>(
+    s: S,
+    x: &[f32; N],
+    w: &[f32; N],
+    (scales, mins): (&[f32; WIDE], &[f32; WIDE]),
+    top: f32,
+) -> (usize, f32) {
+    let (mut errors, mut inverses) = ([0f32; WIDE], [0f32; WIDE]);
+    for l in 0..WIDE {
+        inverses[l] = inverse(scales[l]);
     }
-    (best.0 * unit, -best.1 * unit, codes)
+    for from in (0..WIDE).step_by(S::N) {
+        let (scale, min) = (s.load_at(scales, from), s.load_at(mins, from));
+        let inverse = s.load_at(&inverses, from);
+        let mut error = s.zero();
+        for i in 0..N {
+            let shifted = s.add(s.splat(x[i]), min);
+            let miss = s.fnma(scale, code(s, shifted, inverse, top), shifted);
+            error = s.fma(s.mul(s.splat(w[i]), miss), miss, error);
+        }
+        s.store_at(&mut errors, from, error);
+    }
+    let mut best = 0;
+    for l in 1..WIDE {
+        best = if errors[l] < errors[best] { l } else { best };
+    }
+    (best, errors[best])
 }

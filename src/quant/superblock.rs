@@ -4,7 +4,7 @@
 use super::Half;
 use super::grid::Grid;
 use super::ladder::{self, Ladder, Scored};
-use super::search::{self, LANES, inverse, limit, round_product};
+use super::search::{self, WIDE, inverse, limit, round_product};
 use crate::simd::Simd;
 
 /// Values per block, here.
@@ -366,48 +366,40 @@ fn affine_code(x: f32, min: f32, inverse: f32, top: f32) -> f32 {
 
 /// Of sixteen pairs of levels around `levels`, the one that leaves the least error; and that error.
 #[inline(always)]
-fn best_levels<const N: usize>(
+fn best_levels<S: Simd, const N: usize>(
+    s: S,
     x: &[f32; N],
     w: &[f32; N],
     (d, dmin): (f32, f32),
     levels: (f32, f32),
     (top, top_level): (f32, f32),
 ) -> ((f32, f32), f32) {
-    let mut best = (levels, f32::INFINITY);
-    for batch in 0..2 {
-        // Three scales by five minimums, and the given pair first.
-        let mut scales = [levels.0; LANES];
-        let mut mins = [levels.1; LANES];
-        for l in 0..LANES {
-            if batch * LANES + l > 0 {
-                let i = (batch * LANES + l - 1) as u32;
-                scales[l] = limit(levels.0 + (i % 3) as f32 - 1.0, 0.0, top_level);
-                mins[l] = limit(levels.1 + (i / 3) as f32 - 2.0, 0.0, top_level);
-            }
+    let (mut scales, mut mins) = ([0f32; WIDE], [0f32; WIDE]);
+    let mut tried = [levels; WIDE];
+    for l in 0..WIDE {
+        // The given pair first, then three scales by five minimums.
+        if l > 0 {
+            let i = l as u32 - 1;
+            tried[l].0 = limit(levels.0 + (i % 3) as f32 - 1.0, 0.0, top_level);
+            tried[l].1 = limit(levels.1 + (i / 3) as f32 - 2.0, 0.0, top_level);
         }
-        let scale = scales.map(|level| d * level);
-        let min = mins.map(|level| dmin * level);
-        let inverses = scale.map(inverse);
-        let mut errors = [0f32; LANES];
-        for (x, w) in x.iter().zip(w) {
-            for l in 0..LANES {
-                let q = affine_code(*x, min[l], inverses[l], top);
-                let miss = scale[l].mul_add(q, -min[l]) - x;
-                errors[l] = (w * miss).mul_add(miss, errors[l]);
-            }
-        }
-        for l in 0..LANES {
-            if errors[l] < best.1 {
-                best = ((scales[l], mins[l]), errors[l]);
-            }
-        }
+        scales[l] = d * tried[l].0;
+        mins[l] = dmin * tried[l].1;
     }
-    best
+    let (best, error) = search::best_pair(s, x, w, (&scales, &mins), top);
+    (tried[best], error)
 }
 
-/// Fits a block of groups with scales and minimums, in the steps of [`symmetric`].
+/// Fits a block of groups with scales and minimums, in the steps of [`Scaled::block`].
 #[inline(always)]
-pub fn affine<const GROUPS: usize, const N: usize, const BITS: u32, const LEVEL_BITS: u32>(
+pub fn affine<
+    S: Simd,
+    const GROUPS: usize,
+    const N: usize,
+    const BITS: u32,
+    const LEVEL_BITS: u32,
+>(
+    s: S,
     x: &[f32; BLOCK],
     w: &[f32; BLOCK],
 ) -> Affine<GROUPS> {
@@ -424,7 +416,7 @@ pub fn affine<const GROUPS: usize, const N: usize, const BITS: u32, const LEVEL_
     let (xs, ws) = (x.as_chunks::<N>().0, w.as_chunks::<N>().0);
     let mut ideal = [(0f32, 0f32); GROUPS];
     for j in 0..GROUPS {
-        let (scale, min, _) = search::affine::<N, BITS>(&xs[j], &ws[j]);
+        let (scale, min, _) = search::affine::<S, N, BITS>(s, &xs[j], &ws[j]);
         ideal[j] = (scale, min);
     }
     let top = ((1u32 << BITS) - 1) as f32;
@@ -452,7 +444,7 @@ pub fn affine<const GROUPS: usize, const N: usize, const BITS: u32, const LEVEL_
                 limit(round_product(ideal[j].0, id), 0.0, top_level),
                 limit(round_product(ideal[j].1, idmin), 0.0, top_level),
             );
-            let (level, e) = best_levels::<N>(&xs[j], &ws[j], (d, dmin), near, (top, top_level));
+            let (level, e) = best_levels::<S, N>(s, &xs[j], &ws[j], (d, dmin), near, (top, top_level));
             error += e;
             levels[j] = level;
             let (s, m) = level;

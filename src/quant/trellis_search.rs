@@ -223,7 +223,7 @@ impl<const G: usize> Index<G> {
 /// Values per group with a level.
 const GROUP: usize = 32;
 /// Scales that are tried to find the best one of a group.
-const SCALES: usize = 8;
+const SCALES: usize = 6;
 const PASSES: usize = 2;
 
 /// What a group is scaled to when its own best scale is looked for.

@@ -133,7 +133,7 @@ pub struct Near<'a, const W: usize> {
 /// What a type's vectors and levels mean.
 #[derive(Clone, Copy)]
 pub struct Vectors {
-    /// The largest magnitude of a group becomes this times 0.65 to 1.35 under the scales that are tried.
+    /// The largest magnitude of a group becomes this times 0.7 to 1.3 under the scales that are tried.
     pub top: f32,
     /// The scale of a block over the scale of a group at level `l`, times `2 l + 1`.
     pub divisor: f32,
@@ -167,12 +167,12 @@ pub struct Fit {
 }
 
 /// Scales that are tried for a group alone.
-const SCALES: usize = 8;
+const SCALES: usize = 6;
 /// The highest level, as the multiple of the unit that it stands for.
 const TOP_LEVEL: f32 = 31.0;
 /// Levels that are tried for a group under the block's scale.
 const LEVELS: usize = 4;
-/// How often the levels are chosen.
+/// How often the levels are chosen; the second time is worth its time for small codebooks.
 const PASSES: usize = 2;
 
 /// Takes the signs off. Where only even numbers of them are allowed, the least important value changes its own if need be.
@@ -264,7 +264,7 @@ impl<const W: usize, const GROUP: usize> Search<'_, W, GROUP> {
         }
         let mut inverses = [0f32; SCALES];
         for (i, inverse) in inverses.iter_mut().enumerate() {
-            *inverse = self.meaning.top * (0.65 + 0.1 * i as f32) / max;
+            *inverse = self.meaning.top * (0.7 + 0.12 * i as f32) / max;
         }
         let scaled = self.at_scales(s, x, w, self.meaning.top / max, &inverses);
         let (mut scale, mut gain) = (0.0, 0.0);
@@ -341,7 +341,8 @@ impl<const W: usize, const GROUP: usize> Search<'_, W, GROUP> {
         let store = |d: f32| Half::saturating(d * self.meaning.divisor * unit);
         let mut half = store(top / TOP_LEVEL);
         let mut least = f32::INFINITY;
-        for _ in 0..PASSES {
+        let passes = if self.book.halves.len() == 1 { PASSES } else { 1 };
+        for _ in 0..passes {
             let d = half.get() / unit / self.meaning.divisor;
             let (mut error, mut sum_lx, mut sum_ll) = (0f32, 0f32, 0f32);
             let mut pass = Fit { d: half, ..out };
