@@ -11,8 +11,8 @@ use bytemuck::{Pod, Zeroable};
 use super::shifted_search::{self, Format, Group};
 use super::superblock::BLOCK;
 use super::vector_search::{Book, Search, Vectors};
-use crate::simd::Simd;
 use super::{BlockFormat, EncodeVectors, Half, Type, blocks, blocks_mut};
+use crate::simd::Simd;
 
 /// Unpacks a codebook: vectors of `W` numbers of `BITS` bits, each the index of one of `values`.
 const fn unpack<const W: usize, const BITS: usize, const N: usize>(
@@ -314,8 +314,7 @@ codebook!(Iq1_m, Iq1_mBlock, "iq1_m", needs_imatrix: false, repacked: None, scal
 impl Iq2_xxsBlock {
     #[inline(always)]
     fn encode<S: Simd>(s: S, x: &[f32; BLOCK], w: &[f32; BLOCK]) -> Iq2_xxsBlock {
-        let fit =
-            Search::<8, 32>::new(&IQ2_XXS_BOOK, Vectors::even(43.0, 8.0)).fit(s, x, w);
+        let fit = Search::<8, 32>::new(&IQ2_XXS_BOOK, Vectors::even(43.0, 8.0)).fit(s, x, w);
         let mut qs = [[0; 8]; 8];
         for (g, qs) in qs.iter_mut().enumerate() {
             let mut signs = u32::from(fit.levels[g]) << 28;
@@ -342,8 +341,7 @@ fn pack_levels<const N: usize>(levels: &[u8; 16]) -> [u8; N] {
 impl Iq2_xsBlock {
     #[inline(always)]
     fn encode<S: Simd>(s: S, x: &[f32; BLOCK], w: &[f32; BLOCK]) -> Iq2_xsBlock {
-        let fit =
-            Search::<8, 16>::new(&IQ2_XS_BOOK, Vectors::even(43.0, 8.0)).fit(s, x, w);
+        let fit = Search::<8, 16>::new(&IQ2_XS_BOOK, Vectors::even(43.0, 8.0)).fit(s, x, w);
         let mut qs = [[0; 2]; 32];
         for (i, q) in qs.iter_mut().enumerate() {
             *q = (fit.codes[i] | u16::from(fit.signs[i] & 127) << 9).to_le_bytes();
@@ -359,8 +357,7 @@ impl Iq2_xsBlock {
 impl Iq2_sBlock {
     #[inline(always)]
     fn encode<S: Simd>(s: S, x: &[f32; BLOCK], w: &[f32; BLOCK]) -> Iq2_sBlock {
-        let fit =
-            Search::<8, 16>::new(&IQ2_S_BOOK, Vectors::free(43.0, 8.0)).fit(s, x, w);
+        let fit = Search::<8, 16>::new(&IQ2_S_BOOK, Vectors::free(43.0, 8.0)).fit(s, x, w);
         let (mut qs, mut qh) = ([0; 32], [0; 8]);
         for i in 0..32 {
             qs[i] = fit.codes[i] as u8;
@@ -379,8 +376,7 @@ impl Iq2_sBlock {
 impl Iq3_xxsBlock {
     #[inline(always)]
     fn encode<S: Simd>(s: S, x: &[f32; BLOCK], w: &[f32; BLOCK]) -> Iq3_xxsBlock {
-        let fit =
-            Search::<4, 32>::new(&IQ3_XXS_BOOK, Vectors::even(62.0, 4.0)).fit(s, x, w);
+        let fit = Search::<4, 32>::new(&IQ3_XXS_BOOK, Vectors::even(62.0, 4.0)).fit(s, x, w);
         let (mut qs, mut signs) = ([0; 64], [[0; 4]; 8]);
         for (q, code) in qs.iter_mut().zip(fit.codes) {
             *q = code as u8;

@@ -240,9 +240,9 @@ macro_rules! affine {
                 let xs = values.as_chunks().0;
                 for (i, (block, x)) in blocks_mut::<Self>(out).iter_mut().zip(xs).enumerate() {
                     let w = search::block_importance(x, weights, i);
-                    *block = $block::new(superblock::affine::<S, $groups, $size, $bits, $level_bits>(
-                        s, x, &w,
-                    ));
+                    *block = $block::new(
+                        superblock::affine::<S, $groups, $size, $bits, $level_bits>(s, x, &w),
+                    );
                 }
             }
         }

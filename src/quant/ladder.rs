@@ -313,14 +313,18 @@ impl Scored {
         let each = STEPS / (2 * grids.len());
         let mut tried = [0f32; STEPS];
         let (mut scales, mut inverses, mut shifts) = (tried, tried, tried);
-        for l in 0..STEPS {
-            let set = l / each % SETS;
+        for set in 0..2 * grids.len() {
             let near = levels.nearest(self.ideal[set] * inverse_d);
-            let level = near + levels.step * ((l % each) as f32 - (each / 2) as f32);
-            tried[l] = search::limit(level, levels.lo, levels.hi);
-            scales[l] = d * tried[l];
+            for i in 0..each {
+                let l = (set * each + i) % STEPS;
+                let level = near + levels.step * (i as f32 - (each / 2) as f32);
+                tried[l] = search::limit(level, levels.lo, levels.hi);
+                scales[l] = d * tried[l];
+                shifts[l] = grids[set / 2].shift();
+            }
+        }
+        for l in 0..STEPS {
             inverses[l] = search::inverse(scales[l]);
-            shifts[l] = grids[set / 2].shift();
         }
         let (mut errors, mut sums) = ([0f32; STEPS], Sums::default());
         for from in (0..STEPS).step_by(S::N) {

@@ -216,35 +216,51 @@ impl Mxfp4Block {
         })
     }
 
-    /// The code of the nearest value.
+    /// The block with this exponent.
     #[inline(always)]
-    fn code(t: f32) -> u8 {
-        let magnitude = t.abs();
-        let mut code = 0;
-        for k in 1..8 {
-            code += u8::from(magnitude > 0.5 * (MXFP4[k - 1] + MXFP4[k]));
+    fn new<S: Simd>(s: S, x: &[f32; SMALL], e: u8) -> Mxfp4Block {
+        let inverse = s.splat(search::inverse(Mxfp4Block::scale(e)));
+        let mut codes = [0f32; SMALL];
+        for i in (0..SMALL).step_by(S::N) {
+            let t = s.abs(s.mul(s.load_at(x, i), inverse));
+            let mut code = s.zero();
+            for k in 1..8 {
+                let border = s.splat(0.5 * (MXFP4[k - 1] + MXFP4[k]));
+                code = s.select(s.lt(border, t), s.splat(k as f32), code);
+            }
+            s.store_at(&mut codes, i, s.cast_f(s.to_i32(code)));
         }
-        if t < 0.0 && code > 0 { code | 8 } else { code }
-    }
-
-    /// The block with this exponent, and its weighted error.
-    #[inline(always)]
-    fn new(x: &[f32; SMALL], w: &[f32; SMALL], e: u8) -> (Mxfp4Block, f32) {
-        let d = Mxfp4Block::scale(e);
-        let inverse = search::inverse(d);
-        let mut codes = [0; SMALL];
-        let mut error = 0f32;
+        let mut nibbles = [0u8; SMALL];
         for j in 0..SMALL {
-            codes[j] = Mxfp4Block::code(x[j] * inverse);
-            // In units of the values' own magnitude, whose square does not overflow.
-            let miss = x[j] - d * MXFP4[usize::from(codes[j])];
-            error += w[j] * miss * miss;
+            let code = codes[j].to_bits() as u8;
+            let negative = u8::from(x[j] < 0.0 && code > 0);
+            nibbles[j] = code | negative << 3;
         }
         let mut qs = [0; 16];
         for j in 0..16 {
-            qs[j] = codes[j] | codes[j + 16] << 4;
+            qs[j] = nibbles[j] | nibbles[j + 16] << 4;
         }
-        (Mxfp4Block { e, qs }, error)
+        Mxfp4Block { e, qs }
+    }
+
+    /// The weighted error under an exponent, of normalized values.
+    #[inline(always)]
+    fn error<S: Simd>(s: S, x: &[f32; SMALL], w: &[f32; SMALL], e: u8) -> f32 {
+        let scale = Mxfp4Block::scale(e);
+        let inverse = s.splat(search::inverse(scale));
+        let mut error = s.zero();
+        for i in (0..SMALL).step_by(S::N) {
+            let magnitude = s.abs(s.load_at(x, i));
+            let t = s.mul(magnitude, inverse);
+            let mut v = s.zero();
+            for k in 1..8 {
+                let border = s.splat(0.5 * (MXFP4[k - 1] + MXFP4[k]));
+                v = s.select(s.lt(border, t), s.splat(MXFP4[k]), v);
+            }
+            let miss = s.fnma(s.splat(scale), v, magnitude);
+            error = s.fma(s.mul(s.load_at(w, i), miss), miss, error);
+        }
+        s.sum(error)
     }
 }
 
@@ -270,9 +286,9 @@ impl BlockFormat for Mxfp4 {
         }
     }
 }
-impl Encode for Mxfp4 {
+impl EncodeVectors for Mxfp4 {
     #[inline(always)]
-    fn encode(values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
+    fn encode<S: Simd>(s: S, values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
         let xs = values.as_chunks::<SMALL>().0;
         for (i, (block, x)) in blocks_mut::<Self>(out).iter_mut().zip(xs).enumerate() {
             let (mut scaled, mut w) = (*x, search::block_importance(x, weights, i));
@@ -282,17 +298,17 @@ impl Encode for Mxfp4 {
             };
             // The largest value is 1 to 2 units, so it is 6 to 12 times a scale of 2^-2 or 2^-3: try these and their neighbours.
             let exponent = (unit.to_bits() >> 23) as i32;
-            let mut best = f32::INFINITY;
+            let (mut best, mut best_e) = (f32::INFINITY, 0);
             for shift in -4..=0 {
                 // 252 is the last exponent under which no value is infinite.
                 let e = (exponent + 1 + shift).clamp(0, 252) as u8;
                 let inner = (127 + 1 + shift) as u8;
-                let error = Mxfp4Block::new(&scaled, &w, inner).1;
+                let error = Mxfp4Block::error(s, &scaled, &w, inner);
                 if error < best {
-                    best = error;
-                    *block = Mxfp4Block::new(x, &w, e).0;
+                    (best, best_e) = (error, e);
                 }
             }
+            *block = Mxfp4Block::new(s, x, best_e);
         }
     }
 }

@@ -92,7 +92,11 @@ pub fn range(x: &[f32]) -> (f32, f32) {
     for chunk in chunks {
         for l in 0..LANES {
             low[l] = if chunk[l] < low[l] { chunk[l] } else { low[l] };
-            high[l] = if chunk[l] > high[l] { chunk[l] } else { high[l] };
+            high[l] = if chunk[l] > high[l] {
+                chunk[l]
+            } else {
+                high[l]
+            };
         }
     }
     for (l, v) in rest.iter().enumerate() {
@@ -102,7 +106,11 @@ pub fn range(x: &[f32]) -> (f32, f32) {
     let (mut least, mut greatest) = (low[0], high[0]);
     for l in 1..LANES {
         least = if low[l] < least { low[l] } else { least };
-        greatest = if high[l] > greatest { high[l] } else { greatest };
+        greatest = if high[l] > greatest {
+            high[l]
+        } else {
+            greatest
+        };
     }
     (least, greatest)
 }

@@ -444,7 +444,8 @@ pub fn affine<
                 limit(round_product(ideal[j].0, id), 0.0, top_level),
                 limit(round_product(ideal[j].1, idmin), 0.0, top_level),
             );
-            let (level, e) = best_levels::<S, N>(s, &xs[j], &ws[j], (d, dmin), near, (top, top_level));
+            let (level, e) =
+                best_levels::<S, N>(s, &xs[j], &ws[j], (d, dmin), near, (top, top_level));
             error += e;
             levels[j] = level;
             let (s, m) = level;

@@ -46,7 +46,9 @@ impl<const W: usize> Book<W> {
                 tiles: Vec::new(),
             };
             for codes in members {
-                classes.tiles.extend(Tile::all(&codes, |code| vectors[usize::from(code)]));
+                classes
+                    .tiles
+                    .extend(Tile::all(&codes, |code| vectors[usize::from(code)]));
                 classes.starts.push(classes.tiles.len() as u32);
             }
             classes
@@ -113,7 +115,10 @@ impl<const W: usize> Book<W> {
         }
         let sorted = &self.halves[half];
         for (range, class) in ranges.iter_mut().zip(classes) {
-            *range = (sorted.starts[class] as usize, sorted.starts[class + 1] as usize);
+            *range = (
+                sorted.starts[class] as usize,
+                sorted.starts[class + 1] as usize,
+            );
         }
         Near {
             tiles: &sorted.tiles,
@@ -341,7 +346,11 @@ impl<const W: usize, const GROUP: usize> Search<'_, W, GROUP> {
         let store = |d: f32| Half::saturating(d * self.meaning.divisor * unit);
         let mut half = store(top / TOP_LEVEL);
         let mut least = f32::INFINITY;
-        let passes = if self.book.halves.len() == 1 { PASSES } else { 1 };
+        let passes = if self.book.halves.len() == 1 {
+            PASSES
+        } else {
+            1
+        };
         for _ in 0..passes {
             let d = half.get() / unit / self.meaning.divisor;
             let (mut error, mut sum_lx, mut sum_ll) = (0f32, 0f32, 0f32);
