@@ -5,7 +5,7 @@
 //! codebook only those vectors are looked at whose more important half is near the values'.
 
 use super::Half;
-use super::search::{self, inverse, limit, round_product};
+use super::search::{self, inverse, limit};
 use super::superblock::BLOCK;
 use super::tiles::{Least, Tile};
 use crate::simd::Simd;
