@@ -114,15 +114,19 @@ impl Ladder for Free {
         let mut sums = Sums::default();
         for part in 0..STEPS / S::N {
             // Two chains of additions, so that they overlap.
-            let (mut xv, mut vv) = ([s.zero(); 2], [s.zero(); 2]);
-            for i in 0..N {
+            let (mut xv, mut vv) = (s.zero(), s.zero());
+            let (mut xv2, mut vv2) = (xv, vv);
+            for i in (0..N).step_by(2) {
                 let v = s.load_at(&self.values, at[i] + part * S::N);
-                let wv = s.mul(s.splat(w[i]), v);
-                xv[i % 2] = s.fma(s.splat(x[i]), wv, xv[i % 2]);
-                vv[i % 2] = s.fma(wv, v, vv[i % 2]);
+                let v2 = s.load_at(&self.values, at[i + 1] + part * S::N);
+                let (wv, wv2) = (s.mul(s.splat(w[i]), v), s.mul(s.splat(w[i + 1]), v2));
+                xv = s.fma(s.splat(x[i]), wv, xv);
+                vv = s.fma(wv, v, vv);
+                xv2 = s.fma(s.splat(x[i + 1]), wv2, xv2);
+                vv2 = s.fma(wv2, v2, vv2);
             }
-            s.store_at(&mut sums.xv, part * S::N, s.add(xv[0], xv[1]));
-            s.store_at(&mut sums.vv, part * S::N, s.add(vv[0], vv[1]));
+            s.store_at(&mut sums.xv, part * S::N, s.add(xv, xv2));
+            s.store_at(&mut sums.vv, part * S::N, s.add(vv, vv2));
         }
         sums
     }
@@ -223,27 +227,36 @@ impl Scored {
                 let inverse = end / largest;
                 let first = (rungs.per_octave * log2_of(inverse)).round() - (STEPS / 2) as f32;
                 let set = 2 * g + e;
-                let mut best = (0f32, 0f32);
+                let mut most = -1f32;
                 for window in 0..windows {
                     let first = first + (window * STEPS) as f32;
                     let at = places(s, rungs, first, inverse < 0.0, x);
                     let sums = ladder.sums(s, &at, x, w);
-                    let before = best;
-                    for k in 0..STEPS {
-                        let (xv, vv) = (sums.xv[k], sums.vv[k]);
-                        let better = xv * xv * best.1 > best.0 * best.0 * vv || best.1 == 0.0;
-                        best = if better { (xv, vv) } else { best };
+                    let mut gains = [0f32; STEPS];
+                    let mut top = s.zero();
+                    for part in 0..STEPS / S::N {
+                        let xv = s.load_at(&sums.xv, part * S::N);
+                        let vv = s.load_at(&sums.vv, part * S::N);
+                        let some = s.max(vv, s.splat(f32::MIN_POSITIVE));
+                        let gain = s.div(s.mul(xv, xv), some);
+                        top = s.max(top, gain);
+                        s.store_at(&mut gains, part * S::N, gain);
                     }
-                    if best != before || window == 0 {
+                    let top = s.max_of(top);
+                    if top > most {
+                        most = top;
                         (scored.first[set], scored.sets[set]) = (first, sums);
+                        let mut at = 0;
+                        for (k, gain) in gains.iter().enumerate() {
+                            at = if *gain == top { k } else { at };
+                        }
+                        if sums.vv[at] > 0.0 {
+                            scored.ideal[set] = sums.xv[at] / sums.vv[at];
+                        }
                     }
                 }
-                if best.1 > 0.0 {
-                    scored.ideal[set] = best.0 / best.1;
-                    let this = best.0 * scored.ideal[set];
-                    if this > gain {
-                        (gain, scored.best) = (this, scored.ideal[set]);
-                    }
+                if most > gain {
+                    (gain, scored.best) = (most, scored.ideal[set]);
                 }
             }
         }

@@ -202,7 +202,11 @@ impl<G: Grid, L: Ladder> Scaled<'_, G, L> {
             }
         }
         let rungs = self.ladders[0].rungs();
-        let logs = ladder::level_logs(rungs);
+        let logs = if G::FREE {
+            [0.0; 256]
+        } else {
+            ladder::level_logs(rungs)
+        };
         let sets = 2 * self.ladders.len();
         let mut d = round(top / self.levels.lo);
         let mut best = (f32::INFINITY, d);
