@@ -111,6 +111,12 @@ impl<const VNNI: bool> Simd for Ymm<VNNI> {
             let bits = p.cast::<u16>().read_unaligned();
             _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(i32::from(bits))))
         };
+        fn splat_f16(p: *const u8) -> __m256 =
+            _mm256_cvtph_ps(_mm_set1_epi16(p.cast::<i16>().read_unaligned()));
+        fn two_words(p: *const u8) -> [__m256i; 2] = {
+            let [lo, hi] = p.cast::<[i32; 2]>().read_unaligned();
+            [_mm256_set1_epi32(lo), _mm256_set1_epi32(hi)]
+        };
         fn load_int(p: *const u8) -> __m256i = _mm256_loadu_si256(p.cast());
         fn store_int(p: *mut u8, v: __m256i) = _mm256_storeu_si256(p.cast(), v);
         fn load_128(p: *const u8) -> __m256i = _mm256_broadcastsi128_si256(_mm_loadu_si128(p.cast()));
@@ -229,6 +235,11 @@ impl<const VNNI: bool> Simd for Ymm<VNNI> {
                 _mm256_castpd_si256(_mm256_permute4x64_pd::<0b11_01_10_00>(odd)),
             )
         };
+        fn select_by_bits(bits: u32, a: __m256, b: __m256) -> __m256 = {
+            let top = _mm256_set_epi32(24, 25, 26, 27, 28, 29, 30, 31);
+            let bits = _mm256_sllv_epi32(_mm256_set1_epi32(bits as i32), top);
+            _mm256_blendv_ps(b, a, _mm256_castsi256_ps(bits))
+        };
         fn deal_i32(a: __m256i) -> __m256i =
             _mm256_permutevar8x32_epi32(a, _mm256_set_epi32(7, 5, 3, 1, 6, 4, 2, 0));
         fn zip4_i8(a: [__m256i; 4]) -> [__m256i; 4] = {
@@ -311,6 +322,10 @@ impl<const VNNI: bool> Simd for Ymm<VNNI> {
     #[inline(always)]
     fn widen(self, lo: __m256) -> __m256 {
         lo
+    }
+    #[inline(always)]
+    fn join_lower(self, a: __m256i, _b: __m256i) -> __m256i {
+        a
     }
     #[inline(always)]
     fn join(self, lo: __m256i, _hi: __m256i) -> __m256i {

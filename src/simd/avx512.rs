@@ -124,6 +124,12 @@ impl<const VNNI: bool> Simd for Zmm<VNNI> {
             _mm256_storeu_si256(p.cast(), _mm512_cvtepi32_epi16(r))
         };
         fn f16_at(p: *const u8) -> f32 = s.half().f16_at(p);
+        fn splat_f16(p: *const u8) -> __m512 =
+            _mm512_cvtph_ps(_mm256_set1_epi16(p.cast::<i16>().read_unaligned()));
+        fn two_words(p: *const u8) -> [__m512i; 2] = {
+            let [lo, hi] = p.cast::<[i32; 2]>().read_unaligned();
+            [_mm512_mask_set1_epi32(_mm512_set1_epi32(lo), 0xff00, hi); 2]
+        };
         fn load_int(p: *const u8) -> __m512i = _mm512_loadu_si512(p.cast());
         fn store_int(p: *mut u8, v: __m512i) = _mm512_storeu_si512(p.cast(), v);
         fn load_128(p: *const u8) -> __m512i = _mm512_broadcast_i32x4(_mm_loadu_si128(p.cast()));
@@ -205,6 +211,10 @@ impl<const VNNI: bool> Simd for Zmm<VNNI> {
             let odd = _mm512_or_si512(even, _mm512_set1_epi32(1));
             (_mm512_permutex2var_epi32(a, even, b), _mm512_permutex2var_epi32(a, odd, b))
         };
+        fn select_by_bits(bits: u32, a: __m512, b: __m512) -> __m512 =
+            _mm512_mask_blend_ps(bits as u16, b, a);
+        fn join_lower(a: __m512i, b: __m512i) -> __m512i =
+            _mm512_inserti64x4::<1>(a, _mm512_castsi512_si256(b));
         fn deal_i32(a: __m512i) -> __m512i = _mm512_permutexvar_epi32(
             _mm512_set_epi32(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0),
             a
@@ -310,6 +320,25 @@ impl<const VNNI: bool> Simd for Zmm<VNNI> {
             let lo = _mm512_permutex2var_epi8(part[0], idx, part[1]);
             let hi = _mm512_permutex2var_epi8(part[2], idx, part[3]);
             _mm512_mask_blend_epi8(_mm512_movepi8_mask(idx), lo, hi)
+        }
+    }
+
+    #[inline(always)]
+    fn pairs_of_halves(self, a: __m512i, i: usize) -> __m512i {
+        if !VNNI {
+            return super::pairs_of_halves(self, a, i);
+        }
+        // SAFETY: the token proves that the CPU has the instructions, VBMI with `VNNI`.
+        unsafe {
+            let each = _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0);
+            let each = _mm512_add_epi64(each, _mm512_set1_epi64(8 * i as i64));
+            let lowest = _mm512_set4_epi32(0x0808_0808, 0x0808_0808, 0, 0);
+            let upper = _mm512_set1_epi64(0x2020_2020_0000_0000);
+            let from = _mm512_or_si512(_mm512_shuffle_epi8(each, lowest), upper);
+            let bytes = _mm512_permutexvar_epi8(from, a);
+            // Eight bits from each of these bits on, of 64.
+            let bits = _mm512_set1_epi64(0x3e34_2a20_1e14_0a00);
+            _mm512_multishift_epi64_epi8(bits, bytes)
         }
     }
 

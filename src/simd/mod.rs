@@ -320,6 +320,25 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn unzip_i32(self, a: Self::I, b: Self::I) -> (Self::I, Self::I);
     /// Deals the 32-bit values out to the 128-bit lanes in turn.
     fn deal_i32(self, a: Self::I) -> Self::I;
+    /// The lower halves of `a` and `b`, or `a` where there is only one half.
+    fn join_lower(self, a: Self::I, b: Self::I) -> Self::I;
+    /// Pairs of bits: byte `8 j + l` of the result has bits `2 (l % 4)` and up of a byte as its lowest two, and anything above
+    /// them. That byte is number `N i / 2 + j` of `a`'s lower half if `l` is less than 4, else of its upper half.
+    /// Slow unless [`Simd::BYTE_TABLES`].
+    #[inline(always)]
+    fn pairs_of_halves(self, a: Self::I, i: usize) -> Self::I {
+        pairs_of_halves(self, a, i)
+    }
+    /// The word at `p` in the first eight lanes, the one after it in the next eight: over one vector (twice) or two.
+    /// # Safety
+    /// `p` points to 8 readable bytes.
+    unsafe fn two_words(self, p: *const u8) -> [Self::I; 2];
+    /// `a` in the lanes whose bit (counted from the lowest) is set, `b` in the others.
+    fn select_by_bits(self, bits: u32, a: Self::F, b: Self::F) -> Self::F;
+    /// The f16 value at `p`, in all lanes.
+    /// # Safety
+    /// `p` points to 2 readable bytes, at any alignment.
+    unsafe fn splat_f16(self, p: *const u8) -> Self::F;
     /// In each 128-bit lane: the first bytes of the four, then the second ones, and so on; over four vectors.
     fn zip4_i8(self, a: [Self::I; 4]) -> [Self::I; 4];
     /// In each 128-bit lane: byte `i` of the result is byte `idx[i] & 15` of `table`'s lane; 0 where `idx[i]` has its top bit set.
@@ -524,6 +543,21 @@ pub fn dispatch<T: Task>(task: T) -> T::Output {
         Level::Avx512 | Level::Avx512Vnni => unsafe { avx512::run_task(task) },
         // SAFETY: any CPU has this level.
         _ => task.run(unsafe { Scalar::new() }),
+    }
+}
+
+/// [`Simd::pairs_of_halves`] byte by byte.
+#[inline(always)]
+fn pairs_of_halves<S: Simd>(s: S, a: S::I, i: usize) -> S::I {
+    let (mut bytes, mut out) = ([0u8; 64], [0u8; 64]);
+    // SAFETY: a vector has no more than 64 bytes.
+    unsafe {
+        s.store_int(bytes.as_mut_ptr(), a);
+        for (b, o) in out[..4 * S::N].iter_mut().enumerate() {
+            let from = S::N / 2 * i + b / 8 + 2 * S::N * (b % 8 / 4);
+            *o = bytes[from % 64] >> (2 * (b % 4));
+        }
+        s.load_int(out.as_ptr())
     }
 }
 

@@ -252,6 +252,31 @@ impl Simd for Scalar {
         (even, odd)
     }
     #[inline(always)]
+    fn join_lower(self, a: [i32; N], _b: [i32; N]) -> [i32; N] {
+        a
+    }
+    #[inline(always)]
+    unsafe fn two_words(self, p: *const u8) -> [[i32; N]; 2] {
+        // SAFETY: the caller's promise.
+        let [lo, hi] = unsafe { p.cast::<[i32; 2]>().read_unaligned() };
+        [[lo; N], [hi; N]]
+    }
+    #[inline(always)]
+    fn select_by_bits(self, bits: u32, a: [f32; N], b: [f32; N]) -> [f32; N] {
+        let mut out = b;
+        for i in 0..N {
+            if bits >> i & 1 == 1 {
+                out[i] = a[i];
+            }
+        }
+        out
+    }
+    #[inline(always)]
+    unsafe fn splat_f16(self, p: *const u8) -> [f32; N] {
+        // SAFETY: the caller's promise.
+        [unsafe { self.f16_at(p) }; N]
+    }
+    #[inline(always)]
     fn deal_i32(self, a: [i32; N]) -> [i32; N] {
         let mut out = a;
         for i in 0..N {

@@ -163,6 +163,7 @@ unsafe fn moves_256<S: Simd>(s: S, x: *const u8, out: &mut Vec<Vec<u8>>) {
             s.deal_i32(v[0]),
             s.load_quads(quads),
             s.gather_i32(x, idx),
+            s.and(s.pairs_of_halves(v[1], 1), s.splat_i8(3)),
             s.narrow_i16(s.shr_i16::<8>(v[0]), s.shr_i16::<8>(v[1])),
             s.splat_i32(s.top_bits_i16(v[0]) as i32),
             s.splat_i32(s.top_bits_i8(v[0]) as i32),
@@ -323,6 +324,13 @@ fn lanes_move_to_their_places() {
         want.push(dwords(&|l| l % 4 * (n / 4) + l / 4));
         want.push((0..4 * n).map(|b| x[b / 8 * 11 + b % 8]).collect());
         want.push(dwords(&|l| usize::from(dword(2 * n + l)[0] & 63)));
+        let pair = |b: usize| {
+            let from = n / 2 + b / 8 + 2 * n * (b % 8 / 4);
+            // Beyond a vector of one half there are zeros.
+            let byte = if from < 4 * n { x[4 * n + from] } else { 0 };
+            byte >> (2 * (b % 4)) & 3
+        };
+        want.push((0..4 * n).map(pair).collect());
         want.push((0..4 * n).map(|b| x[2 * b + 1]).collect());
         let top = |step: usize| {
             let bits = (0..(4 * n / step).min(32))

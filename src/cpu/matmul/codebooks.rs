@@ -1,15 +1,15 @@
 //! The types whose codes are vectors of a codebook: iq2_xxs, iq2_xs, iq2_s, iq3_xxs, iq3_s, iq1_s, iq1_m. Layouts and codebooks:
 //! `quant::codebook`.
 //!
-//! Vectors of eight values are loaded from the codebook one by one. Vectors of four are too many for that: where bytes can be
-//! looked up in large tables, the codebook is one table (of bytes or nibbles) for each place in the vector, and 64 vectors are
-//! looked up at once; elsewhere they are gathered.
+//! Where bytes can be looked up in large tables, a codebook is a table of bytes for each place in its vectors (or for each two
+//! or four places, if values fit in nibbles or pairs of bits), and all of a chunk's vectors are looked up at once. Elsewhere
+//! vectors are loaded from the codebook one by one. Negated values that are raised by 128 are so again, modulo 256.
 
 // Indices go over several arrays; iterators would be closures, which lose the vector instructions.
 #![allow(clippy::needless_range_loop)]
 
 use super::iqk::{BY4, fields, four_bits, words8};
-use super::weights::{CHUNK, Pattern, Patterns, Scales, Weights};
+use super::weights::{CHUNK, Pattern, Scales, Values, Weights};
 use crate::quant::Type;
 use crate::quant::codebook;
 use crate::simd::Simd;
@@ -47,6 +47,94 @@ impl<const N: usize> Book<N> {
         }
         // SAFETY: each is the address of an eight-vector.
         unsafe { s.load_quads(at) }
+    }
+}
+
+/// Codebooks of eight-vectors by bytes: the pairs of bits for the first four places, then for the last four; 256 vectors at a time.
+#[repr(align(64))]
+struct Planes<const T: usize>([[[u8; 256]; T]; 2]);
+
+impl<const T: usize> Planes<T> {
+    /// Each pair of bits is the number of one of `values`.
+    const fn new<const N: usize>(book: &[[i8; 8]; N], values: &[i8; 3]) -> Self {
+        assert!(N == 256 * T);
+        let mut out = [[[0; 256]; T]; 2];
+        let mut i = 0;
+        while i < 8 * N {
+            let (number, place) = (i / 8, i % 8);
+            let mut digit = 0;
+            while values[digit] != book[number][place] {
+                digit += 1;
+            }
+            out[place / 4][number / 256][number % 256] |= (digit as u8) << (2 * (place % 4));
+            i += 1;
+        }
+        Planes(out)
+    }
+
+    /// The pairs of bits of 32 vectors, see [`Simd::pairs_of_halves`]: from the lowest eight bits of their numbers (in the lower
+    /// half), and the bits above them, from bit 8 on.
+    #[inline(always)]
+    fn get<S: Simd>(&'static self, s: S, low: S::I, high: [u64; 3]) -> S::I {
+        let mut halves = [low; 2];
+        for j in 0..2 {
+            let mut x = [low; 8];
+            for t in 0..T {
+                x[t] = s.lookup256(&self.0[j][t], low);
+            }
+            for b in 0..3 {
+                let mask = s.mask_of_bits(high[b]);
+                for t in 0..(T >> (b + 1)) {
+                    x[t] = s.select_i8(mask, x[2 * t + 1], x[2 * t]);
+                }
+            }
+            halves[j] = x[0];
+        }
+        s.join_lower(halves[0], halves[1])
+    }
+}
+
+const TWO: [i8; 3] = [8, 25, 43];
+static TWO_VALUES: Values<16> = Values::new([8, 25, 43, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+static ONE_VALUES: Values<16> = Values::new([-8, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+static IQ2_XXS_PLANES: Planes<1> = Planes::new(&codebook::IQ2_XXS, &TWO);
+static IQ2_XS_PLANES: Planes<2> = Planes::new(&codebook::IQ2_XS, &TWO);
+static IQ2_S_PLANES: Planes<4> = Planes::new(&codebook::IQ2_S, &TWO);
+static IQ1_S_PLANES: Planes<8> = Planes::new(&codebook::IQ1_S, &[-1, 0, 1]);
+
+/// Where a bit of each of a chunk's 32 codes is among 16 bytes.
+struct Places {
+    byte: Pattern<i8, 64>,
+    bit: Pattern<i8, 64>,
+}
+
+impl Places {
+    /// Code `i`'s at bit `stride (i / per) + width (i % per) + first`.
+    const fn new(stride: usize, per: usize, width: usize, first: usize) -> Places {
+        let (mut byte, mut bit) = ([0; 64], [0; 64]);
+        let mut i = 0;
+        while i < 64 {
+            let at = stride * (i % 32 / per) + width * (i % per) + first;
+            byte[i] = (at / 8) as i8;
+            bit[i] = (1u8 << (at % 8)) as i8;
+            i += 1;
+        }
+        Places {
+            byte: Pattern(byte),
+            bit: Pattern(bit),
+        }
+    }
+
+    /// # Safety
+    /// `p` points to 16 readable bytes.
+    #[inline(always)]
+    unsafe fn get<S: Simd>(&'static self, s: S, p: *const u8) -> u64 {
+        let h = s.half();
+        // SAFETY: the caller's promise.
+        let bytes = unsafe { h.load_128(p) };
+        let bit = self.bit.get(h);
+        let set = h.eq_i8(h.and(h.lookup16(bytes, self.byte.get(h)), bit), bit);
+        h.top_bits_i8(set) & 0xffff_ffff
     }
 }
 
@@ -113,6 +201,22 @@ unsafe fn quarter_levels<S: Simd>(s: S, block: *const u8, levels: *const u8) -> 
     scales
 }
 
+/// Values as the level wants them.
+#[inline(always)]
+fn raised<S: Simd>(s: S, values: S::I) -> S::I {
+    if S::VNNI {
+        s.xor(values, s.splat_i8(-128))
+    } else {
+        values
+    }
+}
+
+/// Vector `i` of values from [`Planes::get`].
+#[inline(always)]
+fn by_pairs<S: Simd>(s: S, pairs: S::I, values: &'static Values<16>, i: usize) -> S::I {
+    values.lookup(s, s.and(s.pairs_of_halves(pairs, i), s.splat_i8(3)))
+}
+
 /// Defines a type by its codes for whole chunks and its scales.
 macro_rules! codebook {
     ($name:ident, $ty:ident, bytes: $bytes:literal, group: $group:literal, |$s:ident, $p:ident, $i:ident|
@@ -124,6 +228,7 @@ macro_rules! codebook {
             const BYTES: usize = $bytes;
             const GROUP: usize = $group;
             const SIGNED: bool = true;
+            const RAISED: bool = true;
             const WHOLE: bool = true;
 
             #[inline(always)]
@@ -164,14 +269,21 @@ codebook!(Iq2Xxs, Iq2_xxs, bytes: 66, group: 32, |s, p, i|
 before: {
     let h = s.half();
     let signs = Signs::new(s, signs_of_words(h, odd_words(h, p)));
+    let mut pairs = s.splat_i32(0);
+    if S::BYTE_TABLES {
+        let low = h.unzip_i32(h.load_int(p.add(2)), h.load_int(p.add(34))).0;
+        pairs = IQ2_XXS_PLANES.get(s, s.join(low, low), [0; 3]);
+    }
 },
-codes: {
+codes: if S::BYTE_TABLES {
+    s.negate_by_bits(by_pairs(s, pairs, &TWO_VALUES, i), signs.get(s, i))
+} else {
     let mut numbers = [0; 8];
     for l in 0..4 * S::HALVES {
         let group = S::HALVES * i + l / 4;
         numbers[l] = u32::from(p.add(2 + 8 * group + l % 4).read());
     }
-    s.negate_by_bits(IQ2_XXS.get(s, numbers), signs.get(s, i))
+    s.negate_by_bits(raised(s, IQ2_XXS.get(s, numbers)), signs.get(s, i))
 },
 scales: half_levels(s, s.f16_at(p), 0.25, {
     let h = s.half();
@@ -181,56 +293,79 @@ scales: half_levels(s, s.f16_at(p), 0.25, {
 codebook!(Iq2Xs, Iq2_xs, bytes: 74, group: 16, |s, p, i|
 before: {
     let h = s.half();
-    let seven = h.narrow_i16(
-        h.shr_i16::<9>(h.load_int(p.add(2))),
-        h.shr_i16::<9>(h.load_int(p.add(34))),
-    );
+    let words = [h.load_int(p.add(2)), h.load_int(p.add(34))];
+    let seven = h.narrow_i16(h.shr_i16::<9>(words[0]), h.shr_i16::<9>(words[1]));
     let signs = Signs::new(s, even(h, seven));
+    let mut pairs = s.splat_i32(0);
+    if S::BYTE_TABLES {
+        let byte = h.splat_i32(0x00ff_00ff);
+        let low = h.narrow_i16(h.and(words[0], byte), h.and(words[1], byte));
+        let ninth = u64::from(h.top_bits_i16(h.shl_i16::<7>(words[0])))
+            | u64::from(h.top_bits_i16(h.shl_i16::<7>(words[1]))) << 16;
+        pairs = IQ2_XS_PLANES.get(s, s.join(low, low), [ninth, 0, 0]);
+    }
 },
-codes: {
+codes: if S::BYTE_TABLES {
+    s.negate_by_bits(by_pairs(s, pairs, &TWO_VALUES, i), signs.get(s, i))
+} else {
     let mut numbers = [0; 8];
     for l in 0..4 * S::HALVES {
         let word = p.add(2 + 2 * (4 * S::HALVES * i + l)).cast::<u16>().read_unaligned();
         numbers[l] = u32::from(word & 511);
     }
-    s.negate_by_bits(IQ2_XS.get(s, numbers), signs.get(s, i))
+    s.negate_by_bits(raised(s, IQ2_XS.get(s, numbers)), signs.get(s, i))
 },
 scales: quarter_levels(s, p, p.add(66)));
 
 codebook!(Iq2S, Iq2_s, bytes: 82, group: 16, |s, p, i|
 before: {
-    let signs = Signs::new(s, s.half().load_int(p.add(34)));
+    static HIGH: [Places; 2] = [Places::new(2, 1, 0, 0), Places::new(2, 1, 0, 1)];
+    let h = s.half();
+    let signs = Signs::new(s, h.load_int(p.add(34)));
+    let mut pairs = s.splat_i32(0);
+    if S::BYTE_TABLES {
+        let low = h.load_int(p.add(2));
+        let high = [HIGH[0].get(s, p.add(66)), HIGH[1].get(s, p.add(66)), 0];
+        pairs = IQ2_S_PLANES.get(s, s.join(low, low), high);
+    }
 },
-codes: {
+codes: if S::BYTE_TABLES {
+    s.negate_by_bits(by_pairs(s, pairs, &TWO_VALUES, i), signs.get(s, i))
+} else {
     let mut numbers = [0; 8];
     for l in 0..4 * S::HALVES {
         let at = 4 * S::HALVES * i + l;
         let high = u32::from(p.add(66 + at / 4).read());
         numbers[l] = u32::from(p.add(2 + at).read()) | high << (8 - 2 * (at % 4)) & 0x300;
     }
-    s.negate_by_bits(IQ2_S.get(s, numbers), signs.get(s, i))
+    s.negate_by_bits(raised(s, IQ2_S.get(s, numbers)), signs.get(s, i))
 },
 scales: quarter_levels(s, p, p.add(74)));
 
 /// Shifts of an eighth, up or (where a code's bit is set) down, of vector `i`.
 #[inline(always)]
-fn shift<S: Simd>(s: S, codes: S::I, down: u32, i: usize) -> S::I {
-    let down = down >> (4 * S::HALVES * i);
+fn shift<S: Simd>(s: S, codes: S::I, down: u64, i: usize) -> S::I {
+    let down = (down >> (4 * S::HALVES * i)) as u32;
     s.add_i8(codes, s.select_i64(down, s.splat_i8(-1), s.splat_i8(1)))
 }
 
 codebook!(Iq1S, Iq1_s, bytes: 50, group: 32, |s, p, i|
 before: {
-    let h = s.half();
-    // The last 16 of 32 bytes: a word per group, whose top bit is the direction of the shift.
-    let mut down = h.top_bits_i16(h.load_int(p.add(18))) >> 8;
-    // A bit per group becomes four.
-    down = (down | down << 12) & 0x000f_000f;
-    down = (down | down << 6) & 0x0303_0303;
-    down = (down | down << 3) & 0x1111_1111;
-    let down = down * 15;
+    static HIGH: [Places; 3] =
+        [Places::new(16, 4, 3, 0), Places::new(16, 4, 3, 1), Places::new(16, 4, 3, 2)];
+    static DOWN: Places = Places::new(16, 4, 0, 15);
+    let words = p.add(34);
+    let down = DOWN.get(s, words);
+    let mut pairs = s.splat_i32(0);
+    if S::BYTE_TABLES {
+        let low = s.half().load_int(p.add(2));
+        let high = [HIGH[0].get(s, words), HIGH[1].get(s, words), HIGH[2].get(s, words)];
+        pairs = IQ1_S_PLANES.get(s, s.join(low, low), high);
+    }
 },
-codes: {
+codes: if S::BYTE_TABLES {
+    shift(s, by_pairs(s, pairs, &ONE_VALUES, i), down, i)
+} else {
     let mut numbers = [0; 8];
     for l in 0..4 * S::HALVES {
         let at = 4 * S::HALVES * i + l;
@@ -238,7 +373,7 @@ codes: {
         let high = high << 8 >> (3 * (at % 4)) & 0x700;
         numbers[l] = u32::from(p.add(2 + at).read()) | high;
     }
-    shift(s, IQ1_S.get(s, numbers), down, i)
+    shift(s, raised(s, IQ1_S.get(s, numbers)), down, i)
 },
 scales: {
     let h = s.half();
@@ -254,23 +389,21 @@ scales: {
 
 codebook!(Iq1M, Iq1_m, bytes: 56, group: 16, |s, p, i|
 before: {
-    // Two codes to a byte: the nibble of each, whose top bit is the direction of the shift.
-    static TWICE: Patterns<i8, 64> = Patterns({
-        let mut from = [0; 64];
-        let mut j = 0;
-        while j < 64 {
-            from[j] = (j % 32 / 2) as i8;
-            j += 1;
-        }
-        from
-    });
-    static TOP: Pattern<i16, 32> = Pattern([0x8008u16 as i16; 32]);
-    let h = s.half();
-    let top = TOP.get(h);
-    let nibbles = h.lookup16(h.load_128(p.add(32)), TWICE.get(h, 0));
-    let down = h.top_bits_i8(h.eq_i8(h.and(nibbles, top), top)) as u32;
+    static HIGH: [Places; 3] =
+        [Places::new(4, 1, 0, 0), Places::new(4, 1, 0, 1), Places::new(4, 1, 0, 2)];
+    static DOWN: Places = Places::new(4, 1, 0, 3);
+    let nibbles = p.add(32);
+    let down = DOWN.get(s, nibbles);
+    let mut pairs = s.splat_i32(0);
+    if S::BYTE_TABLES {
+        let low = s.half().load_int(p);
+        let high = [HIGH[0].get(s, nibbles), HIGH[1].get(s, nibbles), HIGH[2].get(s, nibbles)];
+        pairs = IQ1_S_PLANES.get(s, s.join(low, low), high);
+    }
 },
-codes: {
+codes: if S::BYTE_TABLES {
+    shift(s, by_pairs(s, pairs, &ONE_VALUES, i), down, i)
+} else {
     let mut numbers = [0; 8];
     for l in 0..4 * S::HALVES {
         let at = 4 * S::HALVES * i + l;
@@ -278,7 +411,7 @@ codes: {
         let high = high << (8 - 4 * (at % 2)) & 0x700;
         numbers[l] = u32::from(p.add(at).read()) | high;
     }
-    shift(s, IQ1_S.get(s, numbers), down, i)
+    shift(s, raised(s, IQ1_S.get(s, numbers)), down, i)
 },
 scales: {
     static BY3: Pattern<i32, 16> = Pattern([0, 3, 6, 9, 16, 19, 22, 25, 0, 3, 6, 9, 16, 19, 22, 25]);
@@ -286,7 +419,7 @@ scales: {
     let (a, b) = (words[0], words[1]);
     let bits = (a >> 12 & 15 | a >> 24 & 0xf0 | (b >> 12 & 15) << 8 | (b >> 28) << 12) as u16;
     let d = s.f16_at((&raw const bits).cast());
-    let levels = fields::<S, 7>(s, words, &BY3);
+    let levels = fields::<S, 7>(s, p.add(48), &BY3);
     let mut scales = Scales::none(s);
     for v in 0..2 {
         let level = s.add(s.to_f32(levels[v]), s.splat(0.5));
@@ -295,12 +428,12 @@ scales: {
     scales
 });
 
-/// Byte `j` of all four-vectors of a codebook.
+/// Byte `j` of all four-vectors of a codebook, raised.
 const fn plane(book: &[[i8; 4]; 256], j: usize) -> [u8; 256] {
     let mut out = [0; 256];
     let mut i = 0;
     while i < 256 {
-        out[i] = book[i][j] as u8;
+        out[i] = book[i][j] as u8 + 128;
         i += 1;
     }
     out
@@ -345,7 +478,8 @@ before: {
         }
     } else {
         for i in 0..CHUNK / (4 * S::N) {
-            quads[i] = s.gather_i32(BOOK.as_ptr().cast(), s.load_u8(p.add(2 + S::N * i)));
+            let idx = s.load_u8(p.add(2 + S::N * i));
+            quads[i] = raised(s, s.gather_i32(BOOK.as_ptr().cast(), idx));
         }
     }
 },
@@ -365,7 +499,7 @@ before: {
     let signs = Signs::new(s, s.half().load_int(p.add(74)));
     let mut quads = [s.splat_i32(0); 8];
     if S::BYTE_TABLES {
-        let low = s.splat_i8(15);
+        let (low, up) = (s.splat_i8(15), s.splat_i8(-128));
         for v in 0..2 / S::HALVES {
             let idx = s.deal_i32(s.load_int(p.add(2 + 4 * S::N * v)));
             let ninth = p.add(66 + S::N / 2 * v).cast::<u64>().read_unaligned();
@@ -374,8 +508,8 @@ before: {
             for j in 0..2 {
                 let [a, b] = &PLANES.0[j];
                 let x = s.select_i8(ninth, s.lookup256(b, idx), s.lookup256(a, idx));
-                bytes[2 * j] = s.and(x, low);
-                bytes[2 * j + 1] = s.and(s.shr_i16::<4>(x), low);
+                bytes[2 * j] = s.or(s.and(x, low), up);
+                bytes[2 * j + 1] = s.or(s.and(s.shr_i16::<4>(x), low), up);
             }
             let zipped = s.zip4_i8(bytes);
             for j in 0..4 {
@@ -395,7 +529,7 @@ before: {
             let ninth = s.shrv_i32(s.splat_i32(ninth << 8), LANE.get(s));
             let idx = s.load_u8(p.add(2 + S::N * i));
             let idx = s.or(idx, s.and(ninth, s.splat_i32(256)));
-            quads[i] = s.gather_i32(BOOK.as_ptr().cast(), idx);
+            quads[i] = raised(s, s.gather_i32(BOOK.as_ptr().cast(), idx));
         }
     }
 },

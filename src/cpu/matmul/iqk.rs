@@ -6,28 +6,28 @@
 
 use super::kquants::bits_of;
 use super::legacy::nibbles;
-use super::weights::{Pattern, Patterns, Scales, Weights, repeat8, repeat16, sixteen_lanes};
+use super::weights::{Pattern, Patterns, Scales, Values, Weights, repeat8, repeat16};
 use crate::quant::Type;
 use crate::quant::grid::{Iq2, Iq3, Iq4, Iq5, Iq6};
 use crate::quant::iqkss::PAIRS;
 use crate::simd::Simd;
 
 /// The values of a grid of up to 16, as a table to look up.
-const fn table<const N: usize>(values: &[i8; N]) -> Pattern<i8, 64> {
+const fn table<const N: usize>(values: &[i8; N]) -> Values<16> {
     let mut out = [0; 16];
     let mut i = 0;
     while i < N {
         out[i] = values[i];
         i += 1;
     }
-    repeat16(out)
+    Values::new(out)
 }
 
-static GRID2: Pattern<i8, 64> = table(&Iq2::VALUES);
-static GRID3: Pattern<i8, 64> = table(&Iq3::VALUES);
-static GRID4: Pattern<i8, 64> = table(&Iq4::VALUES);
-static GRID5: [i8; 32] = Iq5::VALUES;
-static GRID6: [i8; 64] = Iq6::WHOLE;
+static GRID2: Values<16> = table(&Iq2::VALUES);
+static GRID3: Values<16> = table(&Iq3::VALUES);
+static GRID4: Values<16> = table(&Iq4::VALUES);
+static GRID5: Values<32> = Values::new(Iq5::VALUES);
+static GRID6: Values<64> = Values::new(Iq6::WHOLE);
 
 static BY1: Pattern<i32, 16> = repeat8([0, 1, 2, 3, 4, 5, 6, 7]);
 static BY2: Pattern<i32, 16> = repeat8([0, 2, 4, 6, 8, 10, 12, 14]);
@@ -36,16 +36,18 @@ pub static BY4: Pattern<i32, 16> = repeat8([0, 4, 8, 12, 16, 20, 24, 28]);
 /// Bytes of the word: first the low halves, then the high halves.
 pub static BY_BYTE: Pattern<i32, 16> = repeat8([0, 8, 16, 24, 4, 12, 20, 28]);
 
-/// Fields of `MASK` bits, eight of each word, in 16 lanes: field `i` is `word >> counts[i]`.
+/// Fields of `MASK` bits, eight of each of two words, in 16 lanes: field `i` is `word >> counts[i]`.
+///
+/// # Safety
+/// `words` points to eight readable bytes.
 #[inline(always)]
-pub fn fields<S: Simd, const MASK: i32>(
+pub unsafe fn fields<S: Simd, const MASK: i32>(
     s: S,
-    words: [u32; 2],
+    words: *const u8,
     counts: &'static Pattern<i32, 16>,
 ) -> [S::I; 2] {
-    let h = s.half();
-    let (lo, hi) = (h.splat_i32(words[0] as i32), h.splat_i32(words[1] as i32));
-    let mut x = sixteen_lanes(s, lo, hi);
+    // SAFETY: the caller's promise.
+    let mut x = unsafe { s.two_words(words) };
     for v in 0..2 {
         x[v] = s.and(s.shrv_i32(x[v], counts.get(s)), s.splat_i32(MASK));
     }
@@ -100,12 +102,14 @@ pub unsafe fn row_f32(row: *const u8) -> f32 {
 
 /// Scales `d · level`, and mins of `scale · shift` where the bit of a group is 1.
 #[inline(always)]
-fn shifted<S: Simd>(s: S, d: f32, level: [S::I; 2], bit: [S::I; 2], shift: f32) -> Scales<S> {
-    let (d, shift) = (s.splat(d), s.splat(shift));
+fn shifted<S: Simd>(s: S, d: S::F, level: [S::I; 2], bits: u32, shift: f32) -> Scales<S> {
     let mut scales = Scales::none(s);
     for v in 0..2 {
+        // Sixteen lanes, or eight and then eight.
+        let bits = bits >> (8 * v * (2 - S::HALVES));
         scales.scale[v] = s.mul(d, s.to_f32(level[v]));
-        scales.min[v] = s.mul(scales.scale[v], s.mul(shift, s.to_f32(bit[v])));
+        let by = s.select_by_bits(bits, s.splat(shift), s.zero());
+        scales.min[v] = s.mul(scales.scale[v], by);
     }
     scales
 }
@@ -114,15 +118,15 @@ fn shifted<S: Simd>(s: S, d: f32, level: [S::I; 2], bit: [S::I; 2], shift: f32) 
 #[inline(always)]
 fn shifted8<S: Simd>(
     s: S,
-    d: f32,
+    d: <S::Half as Simd>::F,
     level: <S::Half as Simd>::I,
-    bit: <S::Half as Simd>::I,
+    bits: u32,
     shift: f32,
 ) -> Scales<S> {
     let h = s.half();
-    let scale = h.mul(h.splat(d), h.to_f32(level));
-    let min = h.mul(scale, h.mul(h.splat(shift), h.to_f32(bit)));
-    Scales::eight_with_min(s, s.widen(scale), s.widen(min))
+    let scale = s.widen(h.mul(d, h.to_f32(level)));
+    let by = s.select_by_bits(bits, s.splat(shift), s.zero());
+    Scales::eight_with_min(s, scale, s.mul(scale, by))
 }
 
 /// Indices of two bits, four groups of 32 to 32 bytes at `p`, see [`bits_of`].
@@ -167,7 +171,7 @@ unsafe fn fives<S: Simd>(s: S, low: *const u8, high: *const u8, i: usize) -> S::
     // SAFETY: the caller's promise.
     let (low, high) = unsafe { (fours(s, low, i), bits_of::<S, 1, 8>(s, high, i)) };
     let high = s.shl_i16::<4>(s.and(high, s.splat_i8(1)));
-    s.lookup32(&GRID5, s.or(low, high))
+    s.lookup32(GRID5.get(s), s.or(low, high))
 }
 
 /// Values of iq6_k: [`fours`] at `low`, [`pairs`] above them at `high`.
@@ -178,7 +182,7 @@ unsafe fn fives<S: Simd>(s: S, low: *const u8, high: *const u8, i: usize) -> S::
 unsafe fn sixes<S: Simd>(s: S, low: *const u8, high: *const u8, i: usize) -> S::I {
     // SAFETY: the caller's promise.
     let (low, high) = unsafe { (fours(s, low, i), pairs(s, high, i)) };
-    s.lookup64(&GRID6, s.or(low, s.shl_i16::<4>(high)))
+    s.lookup64(GRID6.get(s), s.or(low, s.shl_i16::<4>(high)))
 }
 
 /// Defines a type with groups of 16, and a half-float scale and the shifts of groups in front of each block.
@@ -192,6 +196,7 @@ macro_rules! per_block {
             const BYTES: usize = $bytes;
             const GROUP: usize = 16;
             const SIGNED: bool = true;
+            const RAISED: bool = true;
             const MIN: bool = true;
 
             #[inline(always)]
@@ -204,9 +209,8 @@ macro_rules! per_block {
                 // SAFETY: the caller's promise; offsets are the block's.
                 unsafe {
                     let bits = u32::from($p.add(2).cast::<u16>().read_unaligned());
-                    let bit = fields::<S, 1>($s, [bits, bits >> 8], &BY1);
                     let levels: [S::I; 2] = $levels;
-                    shifted($s, $s.f16_at($p), levels, bit, $shift)
+                    shifted($s, $s.splat_f16($p), levels, bits, $shift)
                 }
             }
         }
@@ -220,8 +224,7 @@ macro_rules! per_block {
 #[inline(always)]
 pub unsafe fn four_bits<S: Simd>(s: S, p: *const u8) -> [S::I; 2] {
     // SAFETY: the caller's promise.
-    let words = unsafe { p.cast::<[u32; 2]>().read_unaligned() };
-    fields::<S, 15>(s, words, &BY4)
+    unsafe { fields::<S, 15>(s, p, &BY4) }
 }
 
 /// Sixteen levels of six bits, offset by 32: high bits at `p`, nibbles after them.
@@ -232,7 +235,10 @@ pub unsafe fn four_bits<S: Simd>(s: S, p: *const u8) -> [S::I; 2] {
 unsafe fn six_bits<S: Simd>(s: S, p: *const u8) -> [S::I; 2] {
     // SAFETY: the caller's promise.
     let (high, mut x) = unsafe { (p.cast::<u32>().read_unaligned(), four_bits(s, p.add(4))) };
-    let high = fields::<S, 3>(s, [high, high >> 16], &BY2);
+    // The first eight fields of this word, the next eight of the second.
+    let words = [high, high >> 16];
+    // SAFETY: two words.
+    let high = unsafe { fields::<S, 3>(s, words.as_ptr().cast(), &BY2) };
     for v in 0..2 {
         x[v] = s.sub_i32(s.or(x[v], s.shl_i32::<4>(high[v])), s.splat_i32(32));
     }
@@ -240,26 +246,25 @@ unsafe fn six_bits<S: Simd>(s: S, p: *const u8) -> [S::I; 2] {
 }
 
 per_block!(Iq2K, Iq2_k, bytes: 76, shift: 5.0, |s, p, i|
-codes: s.lookup16(GRID2.get(s), pairs(s, p.add(12), i)),
+codes: GRID2.lookup(s, pairs(s, p.add(12), i)),
 levels: {
     let x = four_bits(s, p.add(4));
     [s.sub_i32(x[0], s.splat_i32(8)), s.sub_i32(x[1], s.splat_i32(8))]
 });
 per_block!(Iq3K, Iq3_k, bytes: 110, shift: 4.0, |s, p, i|
-codes: s.lookup16(GRID3.get(s), triples(s, p.add(14), p.add(78), i)),
+codes: GRID3.lookup(s, triples(s, p.add(14), p.add(78), i)),
 levels: {
     let signs = u32::from(p.add(4).cast::<u16>().read_unaligned());
-    let negative = fields::<S, 1>(s, [signs, signs >> 8], &BY1);
     let mut x = four_bits(s, p.add(6));
     for v in 0..2 {
-        let one = s.splat_i32(1);
-        let sign = s.sub_i32(one, s.add_i32(negative[v], negative[v]));
-        x[v] = s.mul_i32(s.add_i32(s.add_i32(x[v], x[v]), one), sign);
+        let level = s.to_f32(s.add_i32(s.add_i32(x[v], x[v]), s.splat_i32(1)));
+        let signs = signs >> (8 * v * (2 - S::HALVES));
+        x[v] = s.to_i32(s.select_by_bits(signs, s.neg(level), level));
     }
     x
 });
 per_block!(Iq4K, Iq4_k, bytes: 144, shift: 4.0, |s, p, i|
-    codes: s.lookup16(GRID4.get(s), nibbles::<S, 16, 16>(s, p, i)),
+    codes: GRID4.lookup(s, nibbles::<S, 16, 16>(s, p, i)),
     levels: six_bits(s, p.add(4)));
 per_block!(Iq5K, Iq5_k, bytes: 176, shift: 2.0, |s, p, i|
     codes: fives(s, p.add(16), p.add(144), i),
@@ -284,6 +289,7 @@ macro_rules! per_row {
             const META: usize = $meta;
             const GROUP: usize = 32;
             const SIGNED: bool = true;
+            const RAISED: bool = true;
             const MIN: bool = true;
 
             #[inline(always)]
@@ -329,42 +335,48 @@ unsafe fn odd<H: Simd>(h: H, p: *const u8) -> H::I {
 }
 
 per_row!(Iq2Ks, Iq2_ks, bytes: 70, meta: 2, shift: 5.0, |s, h, row, p, i|
-    codes: s.lookup16(GRID2.get(s), pairs(s, p.add(6), i)),
-    scale: s.f16_at(row),
+    codes: GRID2.lookup(s, pairs(s, p.add(6), i)),
+    scale: h.splat_f16(row),
     levels: five_bits(h, p.add(2).cast::<u32>().read_unaligned(), &BY4, p.add(1).read()),
-    shifts: bits(h, p.read()));
+    shifts: u32::from(p.read()));
 per_row!(Iq3Ks, Iq3_ks, bytes: 102, meta: 2, shift: 4.0, |s, h, row, p, i|
-    codes: s.lookup16(GRID3.get(s), triples(s, p.add(6), p.add(70), i)),
-    scale: s.f16_at(row),
+    codes: GRID3.lookup(s, triples(s, p.add(6), p.add(70), i)),
+    scale: h.splat_f16(row),
     levels: {
         five_bits(h, p.add(2).cast::<u32>().read_unaligned(), &BY_BYTE, p.read())
     },
-    shifts: bits(h, p.add(1).read()));
+    shifts: u32::from(p.add(1).read()));
 per_row!(Iq4Ks, Iq4_ks, bytes: 136, meta: 4, shift: 4.0, |s, h, row, p, i|
-    codes: s.lookup16(GRID4.get(s), nibbles::<S, 16, 8>(s, p, i)),
-    scale: row_f32(row),
+    codes: GRID4.lookup(s, nibbles::<S, 16, 8>(s, p, i)),
+    scale: h.splat(row_f32(row)),
     levels: odd(h, p),
-    shifts: h.and(h.load_u8(p), h.splat_i32(1)));
+    shifts: low_bits(p.cast::<u64>().read_unaligned()));
 per_row!(Iq5Ks, Iq5_ks, bytes: 168, meta: 4, shift: 2.0, |s, h, row, p, i|
     codes: fives(s, p.add(8), p.add(136), i),
-    scale: row_f32(row),
+    scale: h.splat(row_f32(row)),
     levels: odd(h, p),
-    shifts: h.and(h.load_u8(p), h.splat_i32(1)));
+    shifts: low_bits(p.cast::<u64>().read_unaligned()));
 
 /// The bytes of the levels and shifts of iq4_kss: the lowest bits of its words.
 ///
 /// # Safety
 /// `block` points to a block.
 #[inline(always)]
-unsafe fn lowest_bits<H: Simd>(h: H, block: *const u8) -> H::I {
+unsafe fn level_bytes<H: Simd>(h: H, block: *const u8) -> u64 {
     let mut bytes = 0u64;
     for v in 0..4 {
         // SAFETY: the caller's promise.
         let words = unsafe { h.load_int(block.add(32 * v)) };
         bytes |= u64::from(h.top_bits_i16(h.shl_i16::<15>(words))) << (16 * v);
     }
-    // SAFETY: a word has eight bytes.
-    unsafe { h.load_u8((&raw const bytes).cast()) }
+    bytes
+}
+
+/// The lowest bits of eight bytes.
+#[inline(always)]
+fn low_bits(bytes: u64) -> u32 {
+    // Each product's bit lands on a place of its own in the top byte.
+    ((bytes & 0x0101_0101_0101_0101).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u32
 }
 
 per_row!(Iq4Kss, Iq4_kss, bytes: 128, meta: 4, shift: 4.0, |s, h, row, p, i|
@@ -375,17 +387,17 @@ per_row!(Iq4Kss, Iq4_kss, bytes: 128, meta: 4, shift: 4.0, |s, h, row, p, i|
         let gray = s.and(s.load_lanes([p, p, p.add(16), p.add(16)]), s.splat_i32(0xfffe_fffeu32 as i32));
         let words = s.xor(gray, s.shr_i16::<1>(gray));
         let idx = s.and(s.shrv_i32(words, SHIFT.get(s)), s.splat_i8(15));
-        s.lookup16(GRID4.get(s), idx)
+        GRID4.lookup(s, idx)
     },
-    scale: row_f32(row),
+    scale: h.splat(row_f32(row)),
     levels: {
-        let levels = h.and(lowest_bits(h, p), h.splat_i32(254));
-        h.sub_i32(levels, h.splat_i32(127))
+        let bytes = level_bytes(h, p);
+        odd(h, (&raw const bytes).cast())
     },
-    shifts: h.and(lowest_bits(h, p), h.splat_i32(1)));
+    shifts: low_bits(level_bytes(h, p)));
 
 /// First and second values of the pairs of iq2_kl.
-static PAIR_VALUES: [i8; 64] = {
+static PAIR_VALUES: Values<64> = Values::new({
     let mut values = [0; 64];
     let mut i = 0;
     while i < 32 {
@@ -394,7 +406,7 @@ static PAIR_VALUES: [i8; 64] = {
         i += 1;
     }
     values
-};
+});
 
 pub struct Iq2Kl;
 impl Weights for Iq2Kl {
@@ -404,6 +416,7 @@ impl Weights for Iq2Kl {
     const META: usize = 2;
     const GROUP: usize = 32;
     const SIGNED: bool = true;
+    const RAISED: bool = true;
 
     #[inline(always)]
     unsafe fn codes<S: Simd>(s: S, chunk: *const u8, i: usize) -> S::I {
@@ -440,7 +453,10 @@ impl Weights for Iq2Kl {
         let low = s.and(s.shrv_i32(low, SHIFT.get(s, i)), s.splat_i8(15));
         let high = s.and(s.shrv_i32(high, GROUP.get(s, i)), s.splat_i8(1));
         let second = s.splat_i32(0x2000_2000);
-        s.lookup64(&PAIR_VALUES, s.or(s.or(low, second), s.shl_i16::<4>(high)))
+        s.lookup64(
+            PAIR_VALUES.get(s),
+            s.or(s.or(low, second), s.shl_i16::<4>(high)),
+        )
     }
     #[inline(always)]
     unsafe fn scales<S: Simd>(s: S, row: *const u8, chunk: *const u8) -> Scales<S> {
@@ -466,15 +482,16 @@ impl Weights for Mxfp4 {
     const BYTES: usize = 17;
     const GROUP: usize = 32;
     const SIGNED: bool = true;
+    const RAISED: bool = true;
 
     #[inline(always)]
     unsafe fn codes<S: Simd>(s: S, chunk: *const u8, i: usize) -> S::I {
         // Four-bit floats, doubled.
-        static DOUBLED: Pattern<i8, 64> =
-            repeat16([0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12]);
+        static DOUBLED: Values<16> =
+            Values::new([0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12]);
         // SAFETY: the caller's promise.
         let idx = unsafe { nibbles::<S, 17, 1>(s, chunk, i) };
-        s.lookup16(DOUBLED.get(s), idx)
+        DOUBLED.lookup(s, idx)
     }
     #[inline(always)]
     unsafe fn scales<S: Simd>(s: S, _row: *const u8, chunk: *const u8) -> Scales<S> {

@@ -57,7 +57,7 @@ unsafe fn scales<S: Simd, W: Weights>(s: S, row: *const u8, chunk: *const u8) ->
 /// Codes as the dot product wants them.
 #[inline(always)]
 fn biased<S: Simd, W: Weights>(s: S, codes: S::I) -> S::I {
-    if W::SIGNED && S::VNNI {
+    if W::SIGNED && S::VNNI && !W::RAISED {
         s.xor(codes, s.splat_i8(-128))
     } else {
         codes
@@ -548,14 +548,13 @@ impl<S: Simd, const C: usize> Sums<S, C> {
 
     #[inline(always)]
     fn total<W: Weights>(&self, s: S, c: usize) -> f32 {
-        let dot = s.sum(s.add(self.dot[c][0], self.dot[c][1]));
+        let mut dot = s.add(self.dot[c][0], self.dot[c][1]);
         let bias = bias(W::SIGNED, W::OFFSET, S::VNNI);
         if W::MIN {
-            dot + s.sum(self.corr[c])
+            dot = s.add(dot, self.corr[c]);
         } else if bias != 0 {
-            dot - bias as f32 * s.sum(self.corr[c])
-        } else {
-            dot
+            dot = s.fnma(s.splat(bias as f32), self.corr[c], dot);
         }
+        s.sum(dot)
     }
 }

@@ -254,12 +254,13 @@ impl Weights for Iq4Xs {
     const BYTES: usize = 136;
     const GROUP: usize = 32;
     const SIGNED: bool = true;
+    const RAISED: bool = true;
 
     #[inline(always)]
     unsafe fn codes<S: Simd>(s: S, chunk: *const u8, i: usize) -> S::I {
         // SAFETY: the caller's promise; the codes are bytes 8 to 136, 16 per group.
         let idx = unsafe { nibbles::<S, 16, 8>(s, chunk, i) };
-        s.lookup16(IQ4_VALUES.get(s), idx)
+        IQ4_VALUES.lookup(s, idx)
     }
     #[inline(always)]
     unsafe fn scales<S: Simd>(s: S, _row: *const u8, chunk: *const u8) -> Scales<S> {

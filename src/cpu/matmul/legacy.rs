@@ -1,6 +1,6 @@
 //! Types with blocks of 32 values and f16 scales: q4_0, q4_1, q5_0, q5_1, q6_0, q8_0, iq4_nl. Layouts: `quant::legacy`.
 
-use super::weights::{Pattern, Scales, Weights, repeat8, repeat16};
+use super::weights::{Pattern, Scales, Values, Weights, repeat8, repeat16};
 use crate::quant::Type;
 use crate::quant::grid::Iq4;
 use crate::simd::Simd;
@@ -201,7 +201,7 @@ impl Weights for Q8_0 {
 }
 
 /// The values of iq4_nl's and iq4_xs's codes.
-pub static IQ4_VALUES: Pattern<i8, 64> = repeat16(Iq4::VALUES);
+pub static IQ4_VALUES: Values<16> = Values::new(Iq4::VALUES);
 
 pub struct Iq4Nl;
 impl Weights for Iq4Nl {
@@ -210,12 +210,13 @@ impl Weights for Iq4Nl {
     const BYTES: usize = 18;
     const GROUP: usize = 32;
     const SIGNED: bool = true;
+    const RAISED: bool = true;
 
     #[inline(always)]
     unsafe fn codes<S: Simd>(s: S, chunk: *const u8, i: usize) -> S::I {
         // SAFETY: the caller's promise.
         let idx = unsafe { nibbles::<S, 18, 2>(s, chunk, i) };
-        s.lookup16(IQ4_VALUES.get(s), idx)
+        IQ4_VALUES.lookup(s, idx)
     }
     #[inline(always)]
     unsafe fn scales<S: Simd>(s: S, _row: *const u8, chunk: *const u8) -> Scales<S> {

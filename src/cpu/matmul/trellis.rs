@@ -40,7 +40,7 @@ const fn power(step: usize, values: usize) -> Pattern<i32, 16> {
 static FOUR: [Pattern<i32, 16>; 4] = [power(1, 4), power(2, 4), power(3, 4), power(4, 4)];
 static EIGHT: [Pattern<i32, 16>; 4] = [power(1, 8), power(2, 8), power(3, 8), power(4, 8)];
 
-/// Four values from each lane.
+/// Four values from each lane, raised where the level wants it.
 #[inline(always)]
 fn values<S: Simd>(s: S, starts: S::I, powers: &'static [Pattern<i32, 16>; 4]) -> S::I {
     let mut sums = s.splat_i32(0);
@@ -49,7 +49,8 @@ fn values<S: Simd>(s: S, starts: S::I, powers: &'static [Pattern<i32, 16>; 4]) -
         let state = s.and(state, s.splat_i32(0x3f3f_3f3f));
         sums = s.dot(s.shl_i32::<8>(sums), state, s.splat_i8(1));
     }
-    s.sub_i8(sums, s.splat_i8(MEAN))
+    let mean = if S::VNNI { MEAN - 127 - 1 } else { MEAN };
+    s.sub_i8(sums, s.splat_i8(mean))
 }
 
 /// For the lanes of a chunk, two to a code: bytes of the code's lowest 16 bits, of which 16 bytes are loaded.
@@ -88,6 +89,7 @@ macro_rules! trellis {
             const META: usize = 4;
             const GROUP: usize = 32;
             const SIGNED: bool = true;
+            const RAISED: bool = true;
 
             #[inline(always)]
             unsafe fn codes<S: Simd>($s: S, $p: *const u8, $i: usize) -> S::I {
@@ -154,7 +156,16 @@ trellis!(Iq2Kt, Iq2_kt, bytes: 68, |s, h, p, i|
 trellis!(Iq3Kt, Iq3_kt, bytes: 100, |s, h, p, i|
     codes: {
         let signs = bits_of::<S, 1, 8>(s, p.add(68), i);
-        s.negate_where(s.abs_i8(by_words(s, p.add(4), i)), signs, s.splat_i8(1))
+        let mut x = by_words(s, p.add(4), i);
+        if S::VNNI {
+            x = s.xor(x, s.splat_i8(-128));
+        }
+        // What is 128 more keeps being so if it changes its sign.
+        x = s.abs_i8(x);
+        if S::VNNI {
+            x = s.xor(x, s.splat_i8(-128));
+        }
+        s.negate_where(x, signs, s.splat_i8(1))
     },
     levels: words8::<_, 15>(h, p, &BY_BYTE));
 

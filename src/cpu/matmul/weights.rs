@@ -23,6 +23,8 @@ pub trait Weights: 'static {
     const GROUP: usize;
     /// Codes are signed bytes, otherwise they are 0..=127.
     const SIGNED: bool = false;
+    /// Signed codes come with 128 added where the dot product wants unsigned ones ([`Simd::VNNI`]).
+    const RAISED: bool = false;
     /// Subtracted from every code; 0 for signed ones and with mins.
     const OFFSET: i32 = 0;
     /// Groups have mins.
@@ -163,6 +165,40 @@ pub const fn repeat8(x: [i32; 8]) -> Pattern<i32, 16> {
         i += 1;
     }
     Pattern(out)
+}
+
+/// Signed values that are looked up, and the same raised by 128: see [`Weights::RAISED`].
+pub struct Values<const N: usize> {
+    plain: [i8; N],
+    raised: [i8; N],
+}
+
+impl<const N: usize> Values<N> {
+    pub const fn new(plain: [i8; N]) -> Self {
+        let mut raised = plain;
+        let mut i = 0;
+        while i < N {
+            raised[i] = plain[i].wrapping_add(-128);
+            i += 1;
+        }
+        Values { plain, raised }
+    }
+
+    /// The values as the level wants them.
+    #[inline(always)]
+    pub fn get<S: Simd>(&'static self, _s: S) -> &'static [i8; N] {
+        if S::VNNI { &self.raised } else { &self.plain }
+    }
+}
+
+impl Values<16> {
+    /// Looks up the lowest four bits of bytes, of which the top one is clear.
+    #[inline(always)]
+    pub fn lookup<S: Simd>(&'static self, s: S, idx: S::I) -> S::I {
+        // SAFETY: the table has 16 bytes.
+        let table = unsafe { s.load_128(self.get(s).as_ptr().cast()) };
+        s.lookup16(table, idx)
+    }
 }
 
 /// Patterns that lie one after the other, for vectors of one or two halves.
