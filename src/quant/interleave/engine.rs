@@ -16,11 +16,19 @@ pub struct Interleaved {
     layout: fn(&mut Layout),
     /// Changes the plain blocks of a unit to what is stored interleaved (`true`), or back.
     fix: Option<fn(&mut [u8], bool)>,
-    plans: OnceLock<Plans>,
+    /// For as many units as make [`RUN`] values of a row, and for one.
+    plans: OnceLock<[Plans; 2]>,
 }
 
+/// Values of a row that are permuted at once if there are so many, and the most bytes of a row's part of that.
+const RUN: usize = 256;
+const MAX_RUN: usize = 288;
 /// Bytes of the largest unit of a group, with the gaps between rows.
-const MAX_UNIT: usize = 16 * 264;
+const MAX_UNIT: usize = 16 * (MAX_RUN + 8);
+/// Bytes from which [`Plan`]s read: a power of two, so that places need no checks.
+const SPAN: usize = 8192;
+/// These bytes, and those of a word that begins at the last.
+type Span = [u8; SPAN + 4];
 /// Bytes of the largest plain unit with metadata in front.
 const MAX_ROW_UNIT: usize = 320;
 
@@ -33,9 +41,9 @@ impl Interleaved {
         layout: fn(&mut Layout),
         fix: Option<fn(&mut [u8], bool)>,
     ) -> Interleaved {
-        assert!(rows * (unit * plain.block_bytes).next_multiple_of(8) <= MAX_UNIT);
         assert!(plain.row_meta + unit * plain.block_bytes <= MAX_ROW_UNIT);
         assert!((rows * unit * plain.block_bytes).is_multiple_of(4));
+        assert!(unit * plain.block_bytes <= MAX_RUN && rows * (MAX_RUN + 8) <= MAX_UNIT);
         Interleaved {
             ty,
             rows,
@@ -57,20 +65,46 @@ impl Interleaved {
         self.unit * self.plain.block_bytes
     }
 
-    fn plans(&self) -> &Plans {
+    /// Units of a run, a power of two.
+    const fn run(&self) -> usize {
+        let mut n = RUN.div_ceil(self.width());
+        while n > 1 && n * self.bytes() > MAX_RUN {
+            n /= 2;
+        }
+        n
+    }
+
+    fn plans(&self) -> &[Plans; 2] {
         self.plans.get_or_init(|| {
             let mut layout = Layout {
                 rows: self.rows,
                 moves: Vec::new(),
             };
             (self.layout)(&mut layout);
-            Plans::new(&layout.moves, self.rows, self.bytes())
+            [self.run(), 1].map(|n| Plans::new(&layout.moves, self.rows, self.bytes(), n))
         })
+    }
+
+    /// Cuts `n` units into runs and, at the end, single units: the plans for each piece, and its first unit.
+    fn pieces(&self, n: usize) -> impl Iterator<Item = (&Plans, usize)> {
+        let [run, one] = self.plans();
+        let whole = n / self.run() * self.run();
+        let runs = (0..whole).step_by(self.run()).map(move |u| (run, u));
+        runs.chain((whole..n).map(move |u| (one, u)))
+    }
+
+    /// Changes the blocks of a piece of a row.
+    fn fix(&self, blocks: &mut [u8], pack: bool) {
+        if let Some(fix) = self.fix {
+            for unit in blocks.chunks_exact_mut(self.bytes()) {
+                fix(unit, pack);
+            }
+        }
     }
 
     /// Interleaves a group of plain rows, which lie one after the other in `plain`.
     pub fn pack(&self, plain: &[u8], packed: &mut [u8]) {
-        let (plans, bytes, meta) = (self.plans(), self.bytes(), self.plain.row_meta);
+        let (bytes, meta) = (self.bytes(), self.plain.row_meta);
         let row = plain.len() / self.rows;
         let (metas, packed) = packed.split_at_mut(self.rows * meta);
         for (to, row) in metas
@@ -79,26 +113,24 @@ impl Interleaved {
         {
             to.copy_from_slice(&row[..meta]);
         }
-        let mut buffer = [0; MAX_UNIT];
-        let gathered = &mut buffer[..self.rows * plans.stride];
-        for (u, packed) in packed.chunks_exact_mut(self.rows * bytes).enumerate() {
+        let mut gathered: Span = [0; SPAN + 4];
+        for (plans, u) in self.pieces(row.saturating_sub(meta) / bytes) {
             for (to, row) in gathered
                 .chunks_exact_mut(plans.stride)
                 .zip(plain.chunks_exact(row))
             {
-                let to = &mut to[plans.offset..][..bytes];
-                to.copy_from_slice(&row[meta + u * bytes..][..bytes]);
-                if let Some(fix) = self.fix {
-                    fix(to, true);
-                }
+                let to = &mut to[plans.offset..][..plans.bytes];
+                to.copy_from_slice(&row[meta + u * bytes..][..plans.bytes]);
+                self.fix(to, true);
             }
-            plans.pack.apply(gathered, packed);
+            let to = &mut packed[u * self.rows * bytes..][..self.rows * plans.bytes];
+            plans.pack.apply(&gathered, to);
         }
     }
 
     /// Takes a group apart into plain rows.
     pub fn unpack(&self, packed: &[u8], plain: &mut [u8]) {
-        let (plans, bytes, meta) = (self.plans(), self.bytes(), self.plain.row_meta);
+        let (bytes, meta) = (self.bytes(), self.plain.row_meta);
         let row = plain.len() / self.rows;
         let (metas, packed) = packed.split_at(self.rows * meta);
         for (from, row) in metas
@@ -107,19 +139,18 @@ impl Interleaved {
         {
             row[..meta].copy_from_slice(from);
         }
-        let mut buffer = [0; MAX_UNIT];
-        let gathered = &mut buffer[..self.rows * plans.stride];
-        for (u, packed) in packed.chunks_exact(self.rows * bytes).enumerate() {
-            plans.unpack.apply(packed, gathered);
+        let mut span: Span = [0; SPAN + 4];
+        let mut gathered = [0; MAX_UNIT];
+        for (plans, u) in self.pieces(row.saturating_sub(meta) / bytes) {
+            let from = &packed[u * self.rows * bytes..][..self.rows * plans.bytes];
+            plans.unpack(from, &mut span, &mut gathered);
             for (from, row) in gathered
                 .chunks_exact(plans.stride)
                 .zip(plain.chunks_exact_mut(row))
             {
-                let to = &mut row[meta + u * bytes..][..bytes];
-                to.copy_from_slice(&from[plans.offset..][..bytes]);
-                if let Some(fix) = self.fix {
-                    fix(to, false);
-                }
+                let to = &mut row[meta + u * bytes..][..plans.bytes];
+                to.copy_from_slice(&from[plans.offset..][..plans.bytes]);
+                self.fix(to, false);
             }
         }
     }
@@ -145,10 +176,11 @@ impl Interleaved {
 
     /// Decodes values `from..` of row `r` of a group; `from` and the number of values are multiples of [`Interleaved::width`].
     pub fn decode_row(&self, packed: &[u8], r: usize, from: usize, out: &mut [f32]) {
-        let (plans, bytes, meta) = (self.plans(), self.bytes(), self.plain.row_meta);
+        let (bytes, meta) = (self.bytes(), self.plain.row_meta);
+        let [_, plans] = self.plans();
         let (metas, packed) = packed.split_at(self.rows * meta);
-        let mut buffer = [0; MAX_UNIT];
-        let gathered = &mut buffer[..self.rows * plans.stride];
+        let mut span: Span = [0; SPAN + 4];
+        let mut gathered = [0; MAX_UNIT];
         let mut row = [0; MAX_ROW_UNIT];
         let row = &mut row[..meta + bytes];
         row[..meta].copy_from_slice(&metas[r * meta..][..meta]);
@@ -156,12 +188,10 @@ impl Interleaved {
             .chunks_exact(self.rows * bytes)
             .skip(from / self.width());
         for (packed, out) in units.zip(out.chunks_exact_mut(self.width())) {
-            plans.unpack.apply(packed, gathered);
+            plans.unpack(packed, &mut span, &mut gathered);
             let blocks = &mut row[meta..];
             blocks.copy_from_slice(&gathered[r * plans.stride + plans.offset..][..bytes]);
-            if let Some(fix) = self.fix {
-                fix(blocks, false);
-            }
+            self.fix(blocks, false);
             (self.plain.decode)(row, out);
         }
     }
@@ -202,9 +232,11 @@ impl Interleaved {
     }
 }
 
-/// Both directions. Taken apart, a row's part of a unit is `offset` bytes from a multiple of `stride`: so placed that most fields
-/// begin at words.
+/// Both directions, for some units. Taken apart, a row's part is `offset` bytes from a multiple of `stride`: so placed that most
+/// fields begin at words.
 struct Plans {
+    /// Bytes of a row's part.
+    bytes: usize,
     stride: usize,
     offset: usize,
     pack: Plan,
@@ -212,13 +244,18 @@ struct Plans {
 }
 
 impl Plans {
-    fn new(moves: &[Move], rows: usize, bytes: usize) -> Plans {
+    /// For `units` units, of which each has `unit` bytes of a row.
+    fn new(moves: &[Move], rows: usize, unit: usize, units: usize) -> Plans {
+        let bytes = unit * units;
         let placed = |offset: usize| {
             let stride = (bytes + offset).next_multiple_of(4);
             // From a bit interleaved to a bit taken apart.
-            let pairs = moves.iter().flat_map(move |m| {
-                let plain = 8 * (m.row * stride + offset) + m.plain;
-                (0..m.bits).map(move |b| (m.packed + b, plain + b))
+            let pairs = (0..units).flat_map(move |u| {
+                moves.iter().flat_map(move |m| {
+                    let plain = 8 * (m.row * stride + offset + u * unit) + m.plain;
+                    let packed = 8 * u * rows * unit + m.packed;
+                    (0..m.bits).map(move |b| (packed + b, plain + b))
+                })
             });
             let unpack = Plan::new(pairs.clone(), rows * bytes, rows * stride);
             (stride, offset, pairs, unpack)
@@ -229,11 +266,22 @@ impl Plans {
             .expect("there are four offsets");
         let swapped = pairs.map(|(packed, plain)| (plain, packed));
         Plans {
+            bytes,
             stride,
             offset,
             pack: Plan::new(swapped, rows * stride, rows * bytes),
             unpack,
         }
+    }
+}
+
+impl Plans {
+    /// Takes `packed` apart to the beginning of `gathered`.
+    #[inline(always)]
+    fn unpack(&self, packed: &[u8], span: &mut Span, gathered: &mut [u8; MAX_UNIT]) {
+        span[..packed.len()].copy_from_slice(packed);
+        let rows = packed.len() / self.bytes;
+        self.unpack.apply(span, &mut gathered[..rows * self.stride]);
     }
 }
 
@@ -256,12 +304,10 @@ struct Source {
 
 impl Source {
     #[inline(always)]
-    fn get(self, from: &[u8]) -> u32 {
-        let at = usize::from(self.at);
-        match from[at..].first_chunk() {
-            Some(bytes) => u32::from_le_bytes(*bytes).rotate_left(u32::from(self.turn)) & self.mask,
-            None => 0,
-        }
+    fn get(self, from: &Span) -> u32 {
+        let at = usize::from(self.at) % SPAN;
+        let word = u32::from_le_bytes([from[at], from[at + 1], from[at + 2], from[at + 3]]);
+        word.rotate_left(u32::from(self.turn)) & self.mask
     }
 }
 
@@ -310,7 +356,7 @@ impl Plan {
     }
 
     /// Fills `to` with the bits of `from`.
-    fn apply(&self, from: &[u8], to: &mut [u8]) {
+    fn apply(&self, from: &Span, to: &mut [u8]) {
         let to = to.as_chunks_mut::<4>().0;
         match &*self.dense {
             [a] => {
@@ -430,7 +476,8 @@ mod tests {
         fn unpacking_undoes_packing(seed: u64) {
             let mut state = seed | 1;
             for i in all() {
-                let row = i.plain.row_size(3 * i.width());
+                let n = RUN.max(i.width()) + 3 * i.width();
+                let row = i.plain.row_size(n);
                 let plain: Vec<u8> = (0..i.rows * row).map(|_| {
                     state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
                     (state >> 56) as u8
@@ -439,11 +486,11 @@ mod tests {
                 i.pack(&plain, &mut packed);
                 i.unpack(&packed, &mut back);
                 prop_assert_eq!(&back, &plain, "{:?}", i.ty);
-                let (mut whole, mut one) = (vec![0.0; i.rows * 3 * i.width()], vec![0.0; 2 * i.width()]);
+                let (mut whole, mut one) = (vec![0.0; i.rows * n], vec![0.0; 2 * i.width()]);
                 i.decode(&packed, &mut whole);
                 let r = state as usize % i.rows;
                 i.decode_row(&packed, r, i.width(), &mut one);
-                for (a, b) in one.iter().zip(&whole[(3 * r + 1) * i.width()..]) {
+                for (a, b) in one.iter().zip(&whole[r * n + i.width()..]) {
                     prop_assert!(a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan(), "{:?}", i.ty);
                 }
             }
