@@ -8,7 +8,7 @@ use std::cell::{Cell, UnsafeCell};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::ops::{self, Kernel, Run};
-use super::task::Task;
+use super::task::{Cursors, SLOTS, Task};
 use super::threads::{Barrier, Padded, compute_on};
 use crate::graph::Tensor;
 
@@ -26,7 +26,7 @@ pub enum Status {
 const ALIGN: usize = 64;
 
 /// Most steps of a group that all threads share, and most steps of a group. More would rarely be independent.
-const MAX_SHARED: usize = 8;
+const MAX_SHARED: usize = SLOTS;
 const MAX_GROUP: usize = 32;
 
 /// Nodes cheaper than this (see [`Kernel::cost`]) are computed by worker 0 alone: sharing them costs more than it saves.
@@ -173,6 +173,11 @@ fn sources(node: Tensor) -> impl Iterator<Item = Tensor> {
 struct Program {
     steps: Vec<Step>,
     group: Group,
+    /// For each thread of the team.
+    cursors: Vec<Cursors>,
+    /// What the first group's cursors are marked with, the second's one more, and so on.
+    tag: u32,
+    n_groups: u32,
 }
 
 impl Program {
@@ -221,6 +226,15 @@ impl Program {
                 fence: place.is_none(),
             });
         }
+        // Marks must not come again while cursors bear them.
+        self.tag = self.tag.wrapping_add(self.n_groups);
+        self.n_groups = 2 + self.steps.iter().filter(|s| s.fence).count() as u32;
+        if nth > self.cursors.len() || self.tag.checked_add(self.n_groups).is_none() {
+            self.cursors.clear();
+            self.tag = 1;
+        }
+        self.cursors
+            .resize_with(self.cursors.len().max(nth), Cursors::default);
         Ok(())
     }
 }
@@ -307,12 +321,19 @@ impl Team<'_> {
             return;
         }
         // SAFETY: nobody writes it any more.
-        let steps = unsafe { &(*self.program.0.get()).steps };
+        let Program {
+            steps,
+            cursors,
+            tag,
+            ..
+        } = unsafe { &*self.program.0.get() };
+        let mut tag = *tag;
         let wait = || barrier.meet();
         let mut slot = 0;
         for step in steps {
             if step.fence {
                 let used = std::mem::take(&mut slot);
+                tag += 1;
                 let last = || {
                     for counter in &self.counters[..used] {
                         counter.0.store(0, Ordering::Relaxed);
@@ -327,16 +348,18 @@ impl Team<'_> {
             }
             let work = self.work.wrapping_add(step.work);
             if !step.alone {
-                let counter = &self.counters[slot].0;
-                slot += 1;
                 let task = Task {
                     ith,
                     nth,
                     work,
                     work_size: step.work_size,
-                    counter,
+                    counter: &self.counters[slot].0,
+                    cursors: if nth > 1 { cursors } else { &[] },
+                    slot,
+                    tag,
                     wait: &wait,
                 };
+                slot += 1;
                 (step.run)(&task, step.node);
             } else if ith == 0 {
                 let task = Task {
@@ -345,6 +368,9 @@ impl Team<'_> {
                     work,
                     work_size: step.work_size,
                     counter: &AtomicUsize::new(0),
+                    cursors: &[],
+                    slot: 0,
+                    tag: 0,
                     wait: &|| (),
                 };
                 (step.run)(&task, step.node);

@@ -480,15 +480,14 @@ impl Job {
                 task.barrier();
                 task.work
             };
-            let mut s = 0;
-            loop {
-                let unit = task.next();
-                if unit >= n_units {
-                    break;
-                }
-                while s + 1 < n_segments && segments[s + 1].unit <= unit {
-                    s += 1;
-                }
+            // Units of few columns are alike, and a thread reads on where its last one ended.
+            let alike = segments.iter().all(|s| s.blocks_per_unit == 0);
+            let next = || match alike {
+                true => task.claim(n_units),
+                false => Some(task.next()).filter(|&unit| unit < n_units),
+            };
+            while let Some(unit) = next() {
+                let s = segments.partition_point(|s| s.unit <= unit) - 1;
                 let at = Place {
                     seg: &segments[s],
                     list,

@@ -4,7 +4,7 @@ use std::sync::Barrier;
 use std::sync::atomic::AtomicUsize;
 
 use super::job::Job;
-use crate::cpu::task::Task;
+use crate::cpu::task::{Cursors, Task};
 use crate::graph::{Context, Tensor, UnaryOp};
 use crate::quant::{TYPES, Type, TypeInfo};
 use crate::simd::Level;
@@ -17,12 +17,13 @@ fn compute(node: Tensor, nth: usize, level: Level) {
     let mut work = vec![0xffu8; size + 64];
     let work = work.as_mut_ptr().wrapping_add(63) as usize & !63;
     let (counter, barrier) = (AtomicUsize::new(0), Barrier::new(nth));
+    let cursors: Vec<Cursors> = (0..nth).map(|_| Cursors::default()).collect();
     let wait = || {
         barrier.wait();
     };
     std::thread::scope(|scope| {
         for ith in 0..nth {
-            let (job, counter, wait) = (&job, &counter, &wait);
+            let (job, counter, cursors, wait) = (&job, &counter, &cursors, &wait);
             scope.spawn(move || {
                 let task = Task {
                     ith,
@@ -30,6 +31,9 @@ fn compute(node: Tensor, nth: usize, level: Level) {
                     work: work as *mut u8,
                     work_size: size,
                     counter,
+                    cursors,
+                    slot: 3,
+                    tag: 7,
                     wait,
                 };
                 // SAFETY: the tensors have data, the work buffer is as large as asked for.
