@@ -9,7 +9,7 @@
 #![allow(clippy::needless_range_loop)]
 
 use super::iqk::{BY4, fields, four_bits, words8};
-use super::weights::{CHUNK, Pattern, Scales, Values, Weights};
+use super::weights::{CHUNK, Pattern, Patterns, Scales, Values, Weights};
 use crate::quant::Type;
 use crate::quant::codebook;
 use crate::simd::Simd;
@@ -55,15 +55,15 @@ impl<const N: usize> Book<N> {
 struct Planes<const T: usize>([[[u8; 256]; T]; 2]);
 
 impl<const T: usize> Planes<T> {
-    /// Each pair of bits is the number of one of `values`.
-    const fn new<const N: usize>(book: &[[i8; 8]; N], values: &[i8; 3]) -> Self {
+    /// Each pair of bits is the number of one of [`TWO`].
+    const fn new<const N: usize>(book: &[[i8; 8]; N]) -> Self {
         assert!(N == 256 * T);
         let mut out = [[[0; 256]; T]; 2];
         let mut i = 0;
         while i < 8 * N {
             let (number, place) = (i / 8, i % 8);
             let mut digit = 0;
-            while values[digit] != book[number][place] {
+            while TWO[digit] != book[number][place] {
                 digit += 1;
             }
             out[place / 4][number / 256][number % 256] |= (digit as u8) << (2 * (place % 4));
@@ -75,14 +75,14 @@ impl<const T: usize> Planes<T> {
     /// The pairs of bits of 32 vectors, see [`Simd::pairs_of_halves`]: from the lowest eight bits of their numbers (in the lower
     /// half), and the bits above them, from bit 8 on.
     #[inline(always)]
-    fn get<S: Simd>(&'static self, s: S, low: S::I, high: [u64; 3]) -> S::I {
+    fn get<S: Simd>(&'static self, s: S, low: S::I, high: [u64; 2]) -> S::I {
         let mut halves = [low; 2];
         for j in 0..2 {
-            let mut x = [low; 8];
+            let mut x = [low; 4];
             for t in 0..T {
                 x[t] = s.lookup256(&self.0[j][t], low);
             }
-            for b in 0..3 {
+            for b in 0..2 {
                 let mask = s.mask_of_bits(high[b]);
                 for t in 0..(T >> (b + 1)) {
                     x[t] = s.select_i8(mask, x[2 * t + 1], x[2 * t]);
@@ -96,11 +96,9 @@ impl<const T: usize> Planes<T> {
 
 const TWO: [i8; 3] = [8, 25, 43];
 static TWO_VALUES: Values<16> = Values::new([8, 25, 43, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-static ONE_VALUES: Values<16> = Values::new([-8, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-static IQ2_XXS_PLANES: Planes<1> = Planes::new(&codebook::IQ2_XXS, &TWO);
-static IQ2_XS_PLANES: Planes<2> = Planes::new(&codebook::IQ2_XS, &TWO);
-static IQ2_S_PLANES: Planes<4> = Planes::new(&codebook::IQ2_S, &TWO);
-static IQ1_S_PLANES: Planes<8> = Planes::new(&codebook::IQ1_S, &[-1, 0, 1]);
+static IQ2_XXS_PLANES: Planes<1> = Planes::new(&codebook::IQ2_XXS);
+static IQ2_XS_PLANES: Planes<2> = Planes::new(&codebook::IQ2_XS);
+static IQ2_S_PLANES: Planes<4> = Planes::new(&codebook::IQ2_S);
 
 /// Where a bit of each of a chunk's 32 codes is among 16 bytes.
 struct Places {
@@ -213,8 +211,8 @@ fn raised<S: Simd>(s: S, values: S::I) -> S::I {
 
 /// Vector `i` of values from [`Planes::get`].
 #[inline(always)]
-fn by_pairs<S: Simd>(s: S, pairs: S::I, values: &'static Values<16>, i: usize) -> S::I {
-    values.lookup(s, s.and(s.pairs_of_halves(pairs, i), s.splat_i8(3)))
+fn by_pairs<S: Simd>(s: S, pairs: S::I, i: usize) -> S::I {
+    TWO_VALUES.lookup(s, s.and(s.pairs_of_halves(pairs, i), s.splat_i8(3)))
 }
 
 /// Defines a type by its codes for whole chunks and its scales.
@@ -272,11 +270,11 @@ before: {
     let mut pairs = s.splat_i32(0);
     if S::BYTE_TABLES {
         let low = h.unzip_i32(h.load_int(p.add(2)), h.load_int(p.add(34))).0;
-        pairs = IQ2_XXS_PLANES.get(s, s.join(low, low), [0; 3]);
+        pairs = IQ2_XXS_PLANES.get(s, s.join(low, low), [0; 2]);
     }
 },
 codes: if S::BYTE_TABLES {
-    s.negate_by_bits(by_pairs(s, pairs, &TWO_VALUES, i), signs.get(s, i))
+    s.negate_by_bits(by_pairs(s, pairs, i), signs.get(s, i))
 } else {
     let mut numbers = [0; 8];
     for l in 0..4 * S::HALVES {
@@ -302,11 +300,11 @@ before: {
         let low = h.narrow_i16(h.and(words[0], byte), h.and(words[1], byte));
         let ninth = u64::from(h.top_bits_i16(h.shl_i16::<7>(words[0])))
             | u64::from(h.top_bits_i16(h.shl_i16::<7>(words[1]))) << 16;
-        pairs = IQ2_XS_PLANES.get(s, s.join(low, low), [ninth, 0, 0]);
+        pairs = IQ2_XS_PLANES.get(s, s.join(low, low), [ninth, 0]);
     }
 },
 codes: if S::BYTE_TABLES {
-    s.negate_by_bits(by_pairs(s, pairs, &TWO_VALUES, i), signs.get(s, i))
+    s.negate_by_bits(by_pairs(s, pairs, i), signs.get(s, i))
 } else {
     let mut numbers = [0; 8];
     for l in 0..4 * S::HALVES {
@@ -325,12 +323,12 @@ before: {
     let mut pairs = s.splat_i32(0);
     if S::BYTE_TABLES {
         let low = h.load_int(p.add(2));
-        let high = [HIGH[0].get(s, p.add(66)), HIGH[1].get(s, p.add(66)), 0];
+        let high = [HIGH[0].get(s, p.add(66)), HIGH[1].get(s, p.add(66))];
         pairs = IQ2_S_PLANES.get(s, s.join(low, low), high);
     }
 },
 codes: if S::BYTE_TABLES {
-    s.negate_by_bits(by_pairs(s, pairs, &TWO_VALUES, i), signs.get(s, i))
+    s.negate_by_bits(by_pairs(s, pairs, i), signs.get(s, i))
 } else {
     let mut numbers = [0; 8];
     for l in 0..4 * S::HALVES {
@@ -342,39 +340,83 @@ codes: if S::BYTE_TABLES {
 },
 scales: quarter_levels(s, p, p.add(74)));
 
-/// Shifts of an eighth, up or (where a code's bit is set) down, of vector `i`.
+/// Shifts of an eighth, up or (where a code's bit is set) down, of vector `i`; raises the values where the level wants it.
 #[inline(always)]
 fn shift<S: Simd>(s: S, codes: S::I, down: u64, i: usize) -> S::I {
     let down = (down >> (4 * S::HALVES * i)) as u32;
-    s.add_i8(codes, s.select_i64(down, s.splat_i8(-1), s.splat_i8(1)))
+    let by = if S::VNNI { [127, -127] } else { [-1, 1] };
+    s.add_i8(
+        codes,
+        s.select_i64(down, s.splat_i8(by[0]), s.splat_i8(by[1])),
+    )
+}
+
+/// Where three bits of each of a chunk's 32 codes are among 16 bytes: those above the lowest eight of their numbers.
+struct High {
+    bytes: Patterns<i8, 128>,
+    counts: Patterns<i32, 32>,
+}
+
+impl High {
+    /// Code `i`'s begin at bit `stride (i / per) + width (i % per)`.
+    const fn new(stride: usize, per: usize, width: usize) -> High {
+        let (mut bytes, mut counts) = ([-1; 128], [0; 32]);
+        let mut i = 0;
+        while i < 32 {
+            let at = stride * (i / per) + width * (i % per);
+            bytes[4 * i] = (at / 8) as i8;
+            if at % 8 > 5 {
+                bytes[4 * i + 1] = (at / 8 + 1) as i8;
+            }
+            counts[i] = (at % 8) as i32;
+            i += 1;
+        }
+        High {
+            bytes: Patterns(bytes),
+            counts: Patterns(counts),
+        }
+    }
+
+    /// The numbers of a chunk's vectors.
+    ///
+    /// # Safety
+    /// `low` points to 32 readable bytes, `high` to 16.
+    #[inline(always)]
+    unsafe fn numbers<S: Simd>(&'static self, s: S, low: *const u8, high: *const u8) -> [u32; 32] {
+        let mut out = [0; 32];
+        // SAFETY: the caller's promise.
+        let bytes = unsafe { s.load_128(high) };
+        for v in 0..32 / S::N {
+            let bits = s.lookup16(bytes, self.bytes.get(s, v));
+            let bits = s.and(s.shrv_i32(bits, self.counts.get(s, v)), s.splat_i32(7));
+            // SAFETY: the caller's promise; there are as many numbers.
+            unsafe {
+                let number = s.or(s.load_u8(low.add(S::N * v)), s.shl_i32::<8>(bits));
+                s.store_int(out.as_mut_ptr().add(S::N * v).cast(), number);
+            }
+        }
+        out
+    }
+}
+
+/// The numbers for vector `i`.
+#[inline(always)]
+fn part(numbers: &[u32; 32], halves: usize, i: usize) -> [u32; 8] {
+    let mut out = [0; 8];
+    for l in 0..4 * halves {
+        out[l] = numbers[4 * halves * i + l];
+    }
+    out
 }
 
 codebook!(Iq1S, Iq1_s, bytes: 50, group: 32, |s, p, i|
 before: {
-    static HIGH: [Places; 3] =
-        [Places::new(16, 4, 3, 0), Places::new(16, 4, 3, 1), Places::new(16, 4, 3, 2)];
+    static HIGH: High = High::new(16, 4, 3);
     static DOWN: Places = Places::new(16, 4, 0, 15);
-    let words = p.add(34);
-    let down = DOWN.get(s, words);
-    let mut pairs = s.splat_i32(0);
-    if S::BYTE_TABLES {
-        let low = s.half().load_int(p.add(2));
-        let high = [HIGH[0].get(s, words), HIGH[1].get(s, words), HIGH[2].get(s, words)];
-        pairs = IQ1_S_PLANES.get(s, s.join(low, low), high);
-    }
+    let numbers = HIGH.numbers(s, p.add(2), p.add(34));
+    let down = DOWN.get(s, p.add(34));
 },
-codes: if S::BYTE_TABLES {
-    shift(s, by_pairs(s, pairs, &ONE_VALUES, i), down, i)
-} else {
-    let mut numbers = [0; 8];
-    for l in 0..4 * S::HALVES {
-        let at = 4 * S::HALVES * i + l;
-        let high = u32::from(p.add(34 + 2 * (at / 4)).cast::<u16>().read_unaligned());
-        let high = high << 8 >> (3 * (at % 4)) & 0x700;
-        numbers[l] = u32::from(p.add(2 + at).read()) | high;
-    }
-    shift(s, raised(s, IQ1_S.get(s, numbers)), down, i)
-},
+codes: shift(s, IQ1_S.get(s, part(&numbers, S::HALVES, i)), down, i),
 scales: {
     let h = s.half();
     // As floats, words are exact.
@@ -389,30 +431,12 @@ scales: {
 
 codebook!(Iq1M, Iq1_m, bytes: 56, group: 16, |s, p, i|
 before: {
-    static HIGH: [Places; 3] =
-        [Places::new(4, 1, 0, 0), Places::new(4, 1, 0, 1), Places::new(4, 1, 0, 2)];
+    static HIGH: High = High::new(4, 1, 0);
     static DOWN: Places = Places::new(4, 1, 0, 3);
-    let nibbles = p.add(32);
-    let down = DOWN.get(s, nibbles);
-    let mut pairs = s.splat_i32(0);
-    if S::BYTE_TABLES {
-        let low = s.half().load_int(p);
-        let high = [HIGH[0].get(s, nibbles), HIGH[1].get(s, nibbles), HIGH[2].get(s, nibbles)];
-        pairs = IQ1_S_PLANES.get(s, s.join(low, low), high);
-    }
+    let numbers = HIGH.numbers(s, p, p.add(32));
+    let down = DOWN.get(s, p.add(32));
 },
-codes: if S::BYTE_TABLES {
-    shift(s, by_pairs(s, pairs, &ONE_VALUES, i), down, i)
-} else {
-    let mut numbers = [0; 8];
-    for l in 0..4 * S::HALVES {
-        let at = 4 * S::HALVES * i + l;
-        let high = u32::from(p.add(32 + at / 2).read());
-        let high = high << (8 - 4 * (at % 2)) & 0x700;
-        numbers[l] = u32::from(p.add(at).read()) | high;
-    }
-    shift(s, raised(s, IQ1_S.get(s, numbers)), down, i)
-},
+codes: shift(s, IQ1_S.get(s, part(&numbers, S::HALVES, i)), down, i),
 scales: {
     static BY3: Pattern<i32, 16> = Pattern([0, 3, 6, 9, 16, 19, 22, 25, 0, 3, 6, 9, 16, 19, 22, 25]);
     let words = p.add(48).cast::<[u32; 2]>().read_unaligned();
