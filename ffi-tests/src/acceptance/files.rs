@@ -125,9 +125,8 @@ impl FileTypes {
             rows.push(Row {
                 what: format!("file {name}: perplexity by ikrs, {chunks} chunks"),
                 figure: format!("{run:.4}: {off:+.3} %"),
-                // Where the reference rounds the other side of products to 8 bits per 256 values, its perplexity is higher.
-                target: "within 0.3 % or below".into(),
-                holds: off <= 0.3,
+                target: "within 0.30 %".into(),
+                holds: off.abs() <= 0.3,
             });
         }
         for path in [ours, theirs] {
