@@ -100,7 +100,7 @@ pub fn all(mut report: impl FnMut(Row)) {
     for model in SPEED_MODELS {
         speed(model, 5, 1.0).into_iter().for_each(&mut report);
     }
-    encoders(ENCODER_STEP, &[], &mut report);
+    encoders(ENCODER_STEP, &[], true, &mut report);
     let files = FileTypes::new();
     for layout in &LAYOUTS {
         report(files.mixes(layout, &files.names()));

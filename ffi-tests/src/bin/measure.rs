@@ -28,7 +28,7 @@ fn main() -> ExitCode {
             let all = names.iter().any(|name| name == "all");
             let names: Vec<String> = names.into_iter().filter(|name| name != "all").collect();
             let step = if all { 1 } else { ENCODER_STEP };
-            acceptance::encoders(step, &names, &mut report);
+            acceptance::encoders(step, &names, true, &mut report);
         }
         Some("types") => {
             let docs = paths::root().join("docs");
