@@ -4,7 +4,7 @@
 
 use super::kquant::Q8_kBlock;
 use super::superblock::BLOCK;
-use super::{Bhalf, BlockFormat, Encode, Half, Type, blocks, blocks_mut};
+use super::{Bhalf, BlockFormat, Encode, Half, Type, blocks, blocks_mut, search};
 
 /// Bytes for a group of values under one scale: the scale and how many multiples of it each value is, -127 to 127.
 #[inline(always)]
@@ -22,12 +22,12 @@ fn over(a: f32, b: f32) -> f32 {
 
 #[inline(always)]
 fn amax(x: &[f32]) -> f32 {
-    super::search::largest(x).abs()
+    search::magnitude(x)
 }
 
 #[inline(always)]
 fn byte(v: f32, inverse: f32) -> i8 {
-    super::search::round_product(v * inverse, 1.0) as i32 as i8
+    search::byte(v * inverse)
 }
 
 /// Defines a type of 32-wide blocks of which each four lie together: their scales, then their sums, then their bytes. What is

@@ -84,52 +84,54 @@ pub fn inverse(scale: f32) -> f32 {
     if inverse.is_finite() { inverse } else { 0.0 }
 }
 
-/// The least and the greatest of some values.
+/// The bits of a float as an integer of the same order, and back.
 #[inline(always)]
-pub fn range(x: &[f32]) -> (f32, f32) {
-    let (mut low, mut high) = ([f32::MAX; LANES], [f32::MIN; LANES]);
-    let (chunks, rest) = x.as_chunks::<LANES>();
-    for chunk in chunks {
-        for l in 0..LANES {
-            low[l] = if chunk[l] < low[l] { chunk[l] } else { low[l] };
-            high[l] = if chunk[l] > high[l] {
-                chunk[l]
-            } else {
-                high[l]
-            };
-        }
-    }
-    for (l, v) in rest.iter().enumerate() {
-        low[l] = if *v < low[l] { *v } else { low[l] };
-        high[l] = if *v > high[l] { *v } else { high[l] };
-    }
-    let (mut least, mut greatest) = (low[0], high[0]);
-    for l in 1..LANES {
-        least = if low[l] < least { low[l] } else { least };
-        greatest = if high[l] > greatest {
-            high[l]
-        } else {
-            greatest
-        };
-    }
-    (least, greatest)
+fn ordered(bits: i32) -> i32 {
+    bits ^ ((bits >> 31) as u32 >> 1) as i32
 }
 
-/// The first value of largest magnitude.
+/// The least and the greatest of some values. (Integers are compared, because compilers may change the order of that.)
+#[inline(always)]
+pub fn range(x: &[f32]) -> (f32, f32) {
+    let (mut least, mut greatest) = (i32::MAX, i32::MIN);
+    for v in x {
+        let v = ordered(v.to_bits() as i32);
+        least = if v < least { v } else { least };
+        greatest = if v > greatest { v } else { greatest };
+    }
+    (
+        f32::from_bits(ordered(least) as u32),
+        f32::from_bits(ordered(greatest) as u32),
+    )
+}
+
+/// The largest magnitude; 0 for no values.
+#[inline(always)]
+pub fn magnitude(x: &[f32]) -> f32 {
+    let mut largest = 0;
+    for v in x {
+        let bits = v.to_bits() & 0x7fff_ffff;
+        largest = if bits > largest { bits } else { largest };
+    }
+    f32::from_bits(largest)
+}
+
+/// The first value of largest magnitude; 0 for no values.
 #[inline(always)]
 pub fn largest(x: &[f32]) -> f32 {
-    if x.is_empty() {
-        return 0.0;
-    }
-    let (low, high) = range(x);
-    if high == -low {
-        for v in x {
-            if v.abs() == high {
-                return *v;
-            }
+    let largest = magnitude(x);
+    for v in x {
+        if v.abs() == largest {
+            return *v;
         }
     }
-    if high > -low { high } else { low }
+    0.0
+}
+
+/// The byte nearest to a product that fits in one: ties to even.
+#[inline(always)]
+pub fn byte(product: f32) -> i8 {
+    (product + ROUND).to_bits() as i8
 }
 
 /// The power of two that brings `magnitude` to 1..2 (to below 2 for the tiniest).
@@ -144,12 +146,12 @@ fn normalizer(magnitude: f32) -> f32 {
 /// not numbers, become equal.
 #[inline(always)]
 pub fn normalize(x: &mut [f32], w: &mut [f32]) -> Option<f32> {
-    let magnitude = x.iter().fold(0f32, |m, v| m.max(v.abs()));
+    let magnitude = magnitude(x);
     if magnitude < TINY {
         return None;
     }
     let factor = normalizer(magnitude);
-    let top = w.iter().fold(0f32, |m, v| m.max(*v));
+    let top = range(w).1;
     let usable = top > 0.0 && top.is_finite();
     let weigh = normalizer(top);
     for v in x.iter_mut() {

@@ -297,7 +297,7 @@ impl<const G: usize, const LEVELS: usize> Trellis<'_, G, LEVELS> {
     #[inline(always)]
     fn ideal<S: Simd>(&self, s: S, x: &[f32; GROUP], w: &[f32; GROUP]) -> f32 {
         let (size, from, to) = match self.aim {
-            Aim::Largest(from, to) => (search::largest(x).abs(), from, to),
+            Aim::Largest(from, to) => (search::magnitude(x), from, to),
             Aim::Spread(from, to) => (search::mean_square(x).sqrt(), from, to),
         };
         let mut inverses = [0f32; SCALES];

@@ -177,7 +177,7 @@ const SCALES: usize = 6;
 const TOP_LEVEL: f32 = 31.0;
 /// Levels that are tried for a group under the block's scale.
 const LEVELS: usize = 4;
-/// How often the levels are chosen; the second time is worth its time for small codebooks.
+/// How often the levels are chosen; the second time is worth its time for short vectors.
 const PASSES: usize = 2;
 
 /// Takes the signs off. Where only even numbers of them are allowed, the least important value changes its own if need be.
@@ -263,7 +263,7 @@ impl<const W: usize, const GROUP: usize> Search<'_, W, GROUP> {
     /// The best scale of a group alone.
     #[inline(always)]
     fn ideal<S: Simd>(&self, s: S, x: &[f32; GROUP], w: &[f32; GROUP]) -> f32 {
-        let max = search::largest(x).abs();
+        let max = search::magnitude(x);
         if max < search::TINY {
             return 0.0;
         }
@@ -346,11 +346,7 @@ impl<const W: usize, const GROUP: usize> Search<'_, W, GROUP> {
         let store = |d: f32| Half::saturating(d * self.meaning.divisor * unit);
         let mut half = store(top / TOP_LEVEL);
         let mut least = f32::INFINITY;
-        let passes = if self.book.halves.len() == 1 {
-            PASSES
-        } else {
-            1
-        };
+        let passes = if W == 4 { PASSES } else { 1 };
         for _ in 0..passes {
             let d = half.get() / unit / self.meaning.divisor;
             let (mut error, mut sum_lx, mut sum_ll) = (0f32, 0f32, 0f32);
