@@ -88,6 +88,17 @@ pub fn plain_importance(x: &[f32; BLOCK], weights: Option<&[f32]>, i: usize) -> 
     }
 }
 
+/// A copy of a row, and the weights of its values.
+#[inline(always)]
+pub fn weighted_row(values: &[f32], weights: Option<&[f32]>) -> (Vec<f32>, Vec<f32>) {
+    let mut w = vec![0f32; values.len()];
+    let blocks = values.as_chunks().0.iter();
+    for (i, (x, w)) in blocks.zip(w.as_chunks_mut::<BLOCK>().0).enumerate() {
+        *w = search::block_importance(x, weights, i);
+    }
+    (values.to_vec(), w)
+}
+
 /// A block with a scale and a minimum per group.
 pub struct Affine<const GROUPS: usize> {
     pub d: Half,
@@ -296,17 +307,7 @@ impl<G: Grid, L: Ladder> Scaled<'_, G, L> {
         weights: Option<&[f32]>,
         store: impl Fn(f32) -> f32,
     ) -> (f32, Vec<Symmetric<GROUPS>>) {
-        let mut x = values.to_vec();
-        let mut w = vec![0f32; x.len()];
-        for (i, (x, w)) in x
-            .as_chunks()
-            .0
-            .iter()
-            .zip(w.as_chunks_mut::<BLOCK>().0)
-            .enumerate()
-        {
-            *w = search::block_importance(x, weights, i);
-        }
+        let (mut x, mut w) = weighted_row(values, weights);
         let weighted = weights.is_some();
         let mut choices = vec![self.nothing::<N>(); x.len() / N];
         let mut d = 0.0;

@@ -4,7 +4,7 @@
 //! are made once per candidate and serve all scales that are tried.
 
 use super::search::{self, inverse};
-use super::superblock::BLOCK;
+use super::superblock;
 use super::tiles::{Least, Tile};
 use crate::simd::Simd;
 
@@ -372,17 +372,7 @@ impl<const G: usize, const LEVELS: usize> Trellis<'_, G, LEVELS> {
         weights: Option<&[f32]>,
         store: impl Fn(f32) -> f32,
     ) -> (f32, Vec<Choice>) {
-        let mut x = values.to_vec();
-        let mut w = vec![0f32; x.len()];
-        for (i, (x, w)) in x
-            .as_chunks()
-            .0
-            .iter()
-            .zip(w.as_chunks_mut::<BLOCK>().0)
-            .enumerate()
-        {
-            *w = search::block_importance(x, weights, i);
-        }
+        let (mut x, mut w) = superblock::weighted_row(values, weights);
         let mut best = vec![Choice::default(); x.len() / GROUP];
         let Some(unit) = search::normalize(&mut x, &mut w) else {
             return (0.0, best);
