@@ -334,6 +334,10 @@ fn improve<G: Grid, const N: usize>(
 /// [`on_grid`] for signed integers.
 #[inline(always)]
 pub fn symmetric<const N: usize, const BITS: u32>(x: &[f32; N], w: &[f32; N]) -> (f32, [u8; N]) {
+    if magnitude(x) < TINY {
+        // Any codes would do; these are the reference's.
+        return (0.0, [0; N]);
+    }
     let (fit, codes) = on_grid(&Signed::<BITS>, x, w);
     (fit.scale, codes)
 }
@@ -422,15 +426,34 @@ pub fn affine<S: Simd, const N: usize, const BITS: u32>(
             }
         }
     }
-    let (scale, min, _) = best;
-    let min = min.min(0.0);
+    let (mut scale, mut min) = (best.0, best.1.min(0.0));
     let mut codes = [0u8; N];
-    let inverse = inverse(scale);
-    for i in 0..N {
-        codes[i] = limit(round_product(x[i] - min, inverse), 0.0, top) as u8;
+    for refit in 0..=REFITS {
+        let inverse = inverse(scale);
+        let (mut q1, mut qq, mut qx, mut x1) = (0f64, 0f64, 0f64, 0f64);
+        for i in 0..N {
+            let q = limit(round_product(x[i] - min, inverse), 0.0, top);
+            codes[i] = q as u8;
+            let (q, x, w) = (f64::from(q), f64::from(x[i] - mean), f64::from(w[i]));
+            q1 += w * q;
+            qq += w * q * q;
+            qx += w * q * x;
+            x1 += w * x;
+        }
+        let total = f64::from(total);
+        let det = total * qq - q1 * q1;
+        let next = (total * qx - x1 * q1) / det;
+        let next_min = f64::from(mean) + (qq * x1 - q1 * qx) / det;
+        if refit == REFITS || !(det > 0.0 && next > 0.0 && next_min <= 0.0) {
+            break;
+        }
+        (scale, min) = (next as f32, next_min as f32);
     }
     (scale * unit, -min * unit, codes)
 }
+
+/// How often scale and minimum are fitted to the codes that they lead to.
+const REFITS: usize = 4;
 
 /// Scales that are tried for a group with a minimum, and how many pairs of scale and minimum at once.
 const CANDIDATES: usize = 48;
