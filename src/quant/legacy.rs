@@ -300,16 +300,24 @@ fn fitted_range<S: Simd, const BITS: u32>(
     x: &[f32; BLOCK],
     w: &[f32; BLOCK],
 ) -> (f32, f32, [u8; BLOCK]) {
-    let (d, min, _) = search::affine::<S, BLOCK, BITS>(s, x, w);
-    let (mut scales, mut mins) = ([0f32; WIDE], [0f32; WIDE]);
-    for l in 0..WIDE {
-        // The nearest half floats first, and those next to them.
-        let i = (l as i32 + 7) % 16;
-        scales[l] = Half::saturating(d).away(i % 3 - 1).get();
-        mins[l] = Half::saturating(min).away(i / 3 - 2).get();
+    // What is best before rounding need not be best after it.
+    let mut found = (0f32, 0f32, f32::INFINITY);
+    for refits in [0, 4] {
+        let (d, min, _) = search::affine::<S, BLOCK, BITS>(s, x, w, refits);
+        let (mut scales, mut mins) = ([0f32; WIDE], [0f32; WIDE]);
+        for l in 0..WIDE {
+            // The nearest half floats first, and those next to them.
+            let i = (l as i32 + 7) % 16;
+            scales[l] = Half::saturating(d).away(i % 3 - 1).get();
+            mins[l] = Half::saturating(min).away(i / 3 - 2).get();
+        }
+        let top = ((1 << BITS) - 1) as f32;
+        let (best, error) = search::best_pair(s, x, w, (&scales, &mins), top);
+        if error < found.2 || refits == 0 {
+            found = (scales[best], mins[best], error);
+        }
     }
-    let (best, _) = search::best_pair(s, x, w, (&scales, &mins), ((1 << BITS) - 1) as f32);
-    let (d, min) = (scales[best], mins[best]);
+    let (d, min, _) = found;
     let inverse = search::inverse(d);
     let mut codes = [0; BLOCK];
     for j in 0..BLOCK {

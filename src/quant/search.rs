@@ -348,12 +348,14 @@ pub fn symmetric_square<const N: usize, const BITS: u32>(x: &[f32; N]) -> (f32, 
     symmetric::<N, BITS>(x, &x.map(|v| v * v))
 }
 
-/// Scale, minus the minimum (at least 0) and codes `0..2^BITS` of a group, with weights: `x ≈ scale * code - min`.
+/// Scale, minus the minimum (at least 0) and codes `0..2^BITS` of a group, with weights: `x ≈ scale * code - min`. Scale and
+/// minimum are fitted `refits` times more to the codes that they lead to.
 #[inline(always)]
 pub fn affine<S: Simd, const N: usize, const BITS: u32>(
     s: S,
     x: &[f32; N],
     w: &[f32; N],
+    refits: usize,
 ) -> (f32, f32, [u8; N]) {
     let top = ((1u32 << BITS) - 1) as f32;
     let (mut x, mut w) = (*x, *w);
@@ -428,7 +430,7 @@ pub fn affine<S: Simd, const N: usize, const BITS: u32>(
     }
     let (mut scale, mut min) = (best.0, best.1.min(0.0));
     let mut codes = [0u8; N];
-    for refit in 0..=REFITS {
+    for refit in 0..=refits {
         let inverse = inverse(scale);
         let (mut q1, mut qq, mut qx, mut x1) = (0f64, 0f64, 0f64, 0f64);
         for i in 0..N {
@@ -444,16 +446,13 @@ pub fn affine<S: Simd, const N: usize, const BITS: u32>(
         let det = total * qq - q1 * q1;
         let next = (total * qx - x1 * q1) / det;
         let next_min = f64::from(mean) + (qq * x1 - q1 * qx) / det;
-        if refit == REFITS || !(det > 0.0 && next > 0.0 && next_min <= 0.0) {
+        if refit == refits || !(det > 0.0 && next > 0.0 && next_min <= 0.0) {
             break;
         }
         (scale, min) = (next as f32, next_min as f32);
     }
     (scale * unit, -min * unit, codes)
 }
-
-/// How often scale and minimum are fitted to the codes that they lead to.
-const REFITS: usize = 4;
 
 /// Scales that are tried for a group with a minimum, and how many pairs of scale and minimum at once.
 const CANDIDATES: usize = 48;

@@ -205,6 +205,8 @@ impl<G: Grid, L: Ladder> Scaled<'_, G, L> {
         out: &mut [Choice<N>],
     ) -> f32 {
         let windows = if weighted { self.windows } else { 1 };
+        // Without importance a second pass gains a thousandth.
+        let passes = if weighted { PASSES } else { 1 };
         let mut top = 0f32;
         for ((scored, x), w) in scored.iter_mut().zip(xs).zip(ws) {
             *scored = Scored::new(s, self.ladders, windows, x, w);
@@ -221,7 +223,7 @@ impl<G: Grid, L: Ladder> Scaled<'_, G, L> {
         let sets = 2 * self.ladders.len();
         let mut d = round(top / self.levels.lo);
         let mut best = (f32::INFINITY, d);
-        for _ in 0..PASSES {
+        for _ in 0..passes {
             let place = ladder::place(rungs, d);
             let (mut error, mut sum_lx, mut sum_ll) = (0f32, 0f32, 0f32);
             for (((choice, scored), x), w) in tried.iter_mut().zip(scored.iter()).zip(xs).zip(ws) {
@@ -421,7 +423,7 @@ pub fn affine<
     let (xs, ws) = (x.as_chunks::<N>().0, w.as_chunks::<N>().0);
     let mut ideal = [(0f32, 0f32); GROUPS];
     for j in 0..GROUPS {
-        let (scale, min, _) = search::affine::<S, N, BITS>(s, &xs[j], &ws[j]);
+        let (scale, min, _) = search::affine::<S, N, BITS>(s, &xs[j], &ws[j], 0);
         ideal[j] = (scale, min);
     }
     let top = ((1u32 << BITS) - 1) as f32;
