@@ -135,7 +135,7 @@ impl Ladder for Free {
 /// The binary logarithm of a number from 1 to 2, to 2e-4 (Chebyshev).
 const LOG: [f32; 5] = [
     -2.496_773_8,
-    4.028_372_8,
+    4.028_373,
     -2.081_060_2,
     0.628_815_7,
     -0.079_150_37,

@@ -6,6 +6,8 @@
 
 // Types are called what the field calls them.
 #![allow(non_camel_case_types)]
+// Loops over indices become vector code where iterators' closures would be compiled for the baseline, see `search`.
+#![allow(clippy::needless_range_loop)]
 
 pub mod activation;
 pub mod codebook;
