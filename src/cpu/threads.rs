@@ -29,13 +29,13 @@ struct Patience {
 }
 
 impl Patience {
-    /// Inside a graph the others come within microseconds, unless there are more threads than cores: then the one waited
-    /// for may need this very core.
+    /// Inside a graph the others come within microseconds. One that does not may need this very core, since there are more
+    /// threads than cores or another process has taken its own; then to yield lets it come.
     fn inside(team: usize) -> Patience {
         if team <= cores() {
             Patience {
-                spins: 4000,
-                yields: 16,
+                spins: 400,
+                yields: 400,
             }
         } else {
             Patience {
@@ -49,8 +49,8 @@ impl Patience {
     fn between(team: usize) -> Patience {
         if team <= cores() {
             Patience {
-                spins: 8000,
-                yields: 0,
+                spins: 2000,
+                yields: 200,
             }
         } else {
             Patience {
