@@ -15,7 +15,7 @@ ifeq ($(origin BUILT),file)
 BUILD   := build
 endif
 
-.PHONY: help demo build test bench acceptance types generate install clean
+.PHONY: help demo build test bench guard acceptance types generate install clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 14
@@ -33,8 +33,11 @@ test: ## everything: formatting, lints, Rust tests, C and C++ tests, comparison 
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) test --workspace --release
 
-bench: $(BUILD) ## speed beside the reference, in alternating runs
+bench: $(BUILD) ## speed of every type beside the reference, in alternating runs; writes docs/performance.md
 	$(CARGO) run --release -p ffi-tests --bin measure -- bench
+
+guard: $(BUILD) ## measures some speeds again: fails if ikrs has lost against the reference since `make bench`
+	$(CARGO) run --release -p ffi-tests --bin measure -- guard
 
 acceptance: $(BUILD) ## every measurement that ikrs promises, whole, in one table: figure against target
 	$(CARGO) run --release -p ffi-tests --bin measure -- acceptance

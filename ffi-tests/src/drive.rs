@@ -39,11 +39,15 @@ pub fn drive_file(who: Who, model: &Path, args: &[&str]) -> Command {
     command
 }
 
-/// The JSON object that `drive.py` prints.
+/// The JSON object that `drive.py` prints when it succeeds.
 pub fn printed(command: &mut Command) -> Value {
-    let text = stdout(command);
+    parsed(&stdout(command))
+}
+
+/// The JSON object in what `drive.py` printed.
+pub fn parsed(text: &str) -> Value {
     let json = text.lines().last().unwrap_or_default();
-    serde_json::from_str(json).unwrap_or_else(|e| panic!("{command:?} printed {text:?}: {e}"))
+    serde_json::from_str(json).unwrap_or_else(|e| panic!("drive.py printed {text:?}: {e}"))
 }
 
 /// The reference's Python with the binding pointed at one of the libraries.

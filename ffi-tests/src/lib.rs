@@ -9,12 +9,13 @@
 //! * [`program`]: C and C++ programs linked with `libikrs.so`.
 //! * [`acceptance`]: what ikrs promises about real models, measured.
 //! * [`session`]: a model and a context in one of them.
-//! * [`types`]: the page about tensor types.
+//! * [`types`]: the page about tensor types; [`bench`]: the tables of speeds.
 //! * [`drive`]: `../shared/tools/drive.py` over either library.
 //!
 //! A test that needs the reference fails without it: nothing here skips.
 
 pub mod acceptance;
+pub mod bench;
 pub mod cdecl;
 pub mod coverage;
 pub mod drive;

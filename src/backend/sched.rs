@@ -49,6 +49,9 @@ pub struct ggml_backend_sched {
     /// The arena of the copies between devices.
     copies: Option<Context>,
     splits: Vec<Split>,
+    /// What the last graph that was split needs memory for: its leafs, and its nodes and copies in order. Kept for their memory.
+    leafs: Vec<Step>,
+    steps: Vec<Step>,
     is_allocated: bool,
 }
 pub type Sched = ggml_backend_sched;
@@ -98,6 +101,8 @@ impl Sched {
             assigned: FxHashMap::default(),
             copies: None,
             splits: Vec::new(),
+            leafs: Vec::new(),
+            steps: Vec::new(),
             is_allocated: false,
         })
     }
@@ -181,8 +186,8 @@ impl Sched {
 
     /// Makes the compute buffers large enough for a graph; computes nothing and leaves the graph as it was.
     pub fn reserve(&mut self, graph: Graph) -> Result<()> {
-        let (leafs, steps) = self.split(graph)?;
-        let result = self.galloc.reserve_steps(&leafs, &steps);
+        self.split(graph)?;
+        let result = self.galloc.reserve_steps(&self.leafs, &self.steps);
         self.unsplit(graph);
         self.reset();
         result
@@ -190,8 +195,8 @@ impl Sched {
 
     /// Allocates a graph. Inputs can be set afterwards, before `graph_compute`.
     pub fn alloc_graph(&mut self, graph: Graph) -> Result<()> {
-        let (leafs, steps) = self.split(graph)?;
-        self.galloc.alloc_steps(&leafs, &steps)?;
+        self.split(graph)?;
+        self.galloc.alloc_steps(&self.leafs, &self.steps)?;
         self.is_allocated = true;
         Ok(())
     }
@@ -243,9 +248,11 @@ impl Sched {
         }
     }
 
-    /// Splits the graph, and says in which order it needs memory.
-    fn split(&mut self, graph: Graph) -> Result<(Vec<Step>, Vec<Step>)> {
+    /// Splits the graph, and finds out in which order it needs memory.
+    fn split(&mut self, graph: Graph) -> Result<()> {
         self.splits.clear();
+        self.leafs.clear();
+        self.steps.clear();
         let (leafs, nodes) = (graph.leafs(), graph.nodes());
         if self.backends.len() == 1 {
             self.splits.push(Split {
@@ -253,8 +260,9 @@ impl Sched {
                 nodes: 0..nodes.len(),
                 inputs: Vec::new(),
             });
-            let steps = |tensors: &[Tensor]| tensors.iter().map(|&t| Step::new(t, 0)).collect();
-            return Ok((steps(leafs), steps(nodes)));
+            self.leafs.extend(leafs.iter().map(|&t| Step::new(t, 0)));
+            self.steps.extend(nodes.iter().map(|&t| Step::new(t, 0)));
+            return Ok(());
         }
         self.assign(leafs, nodes)?;
         self.cut(nodes);
@@ -267,23 +275,23 @@ impl Sched {
                 .copied()
                 .unwrap_or(self.backends.len() - 1)]
         };
-        let leaf_steps = leafs.iter().map(|&t| Step::new(t, buffer(&t))).collect();
-        let mut steps = Vec::with_capacity(nodes.len());
+        self.leafs
+            .extend(leafs.iter().map(|&t| Step::new(t, buffer(&t))));
         for split in &self.splits {
             for &(from, to) in &split.inputs {
-                steps.push(Step {
+                self.steps.push(Step {
                     tensor: to,
                     reads: Some(from),
                     buffer: self.pool[split.backend],
                 });
             }
-            steps.extend(
+            self.steps.extend(
                 nodes[split.nodes.clone()]
                     .iter()
                     .map(|&t| Step::new(t, buffer(&t))),
             );
         }
-        Ok((leaf_steps, steps))
+        Ok(())
     }
 
     /// Gives the nodes their sources back where `copy_inputs` had put copies.

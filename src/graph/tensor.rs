@@ -1,6 +1,8 @@
 //! The tensor: the struct that C callers share with us, and [`Tensor`], the handle everything inside uses.
 
 use std::ffi::{c_char, c_void};
+use std::fmt;
+use std::io::Write;
 use std::ptr::NonNull;
 
 use super::op::{Op, UnaryOp};
@@ -183,6 +185,15 @@ impl Tensor {
     pub fn set_name(self, name: impl AsRef<[u8]>) -> Tensor {
         write_name(self, &[name.as_ref()]);
         self
+    }
+    /// Sets the name to formatted text, cut to 63 bytes, without an allocation.
+    pub fn format_name(self, text: fmt::Arguments) -> Tensor {
+        let mut name = [0; MAX_NAME];
+        let mut rest = &mut name[..MAX_NAME - 1];
+        // What does not fit is cut off.
+        let _ = rest.write_fmt(text);
+        let left = rest.len();
+        self.set_name(&name[..MAX_NAME - 1 - left])
     }
     /// Whether these bytes are the name.
     pub fn has_name(self, name: &[u8]) -> bool {

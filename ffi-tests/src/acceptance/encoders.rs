@@ -10,7 +10,7 @@ use ikrs::quant::{TYPES, Type, TypeInfo};
 
 use super::Row;
 use crate::libs::Lib;
-use crate::{models, paths};
+use crate::models;
 
 /// Types without a search: without weights they have the reference's bytes.
 pub const SAME_BYTES: [Type; 6] = [
@@ -66,8 +66,7 @@ fn importance(bytes: &[u8]) -> HashMap<String, Vec<f32>> {
 /// Every `step`-th row of each matrix of the padded SmolLM2 that the importance matrix knows.
 pub fn matrices(step: usize) -> Vec<Matrix> {
     let file = gguf::File::open(models::model("pad-f16")).expect("a model");
-    let path = paths::shared().join("data/smollm2-padded.imatrix");
-    let importance = importance(&std::fs::read(path).expect("the importance matrix"));
+    let importance = importance(&std::fs::read(models::imatrix()).expect("the importance matrix"));
     let mut out = Vec::new();
     for (i, tensor) in file.tensors().iter().enumerate() {
         let Some(weights) = importance.get(&*tensor.name) else {

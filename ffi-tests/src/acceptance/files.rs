@@ -87,7 +87,7 @@ impl FileTypes {
         run(self
             .command(who)
             .arg("--imatrix")
-            .arg(paths::shared().join("data/smollm2-padded.imatrix"))
+            .arg(models::imatrix())
             .arg(models::model("pad-f16"))
             .arg(&path)
             .args([name, "2"]));

@@ -1,11 +1,13 @@
 //! `make acceptance` and `make bench`: tables of figures against targets. Fails if one is missed. `measure encoders` takes the
 //! part about encoders: `all` stands for all rows instead of a sample, names choose types. `measure files` takes the part about
 //! files of each type, with perplexities over `CHUNKS` chunks (24; 0 for none). `measure types` writes docs/types.md and its plot.
+//! `measure bench` measures speeds of models (all types, or `pad-TYPE` ...) in `ROUNDS` rounds (5) and writes them to
+//! docs/performance.md; `measure guard` compares them, measured again, with what is there.
 
 use std::process::ExitCode;
 
 use ffi_tests::acceptance::{self, ENCODER_STEP, FileTypes, Row, SPEED_MODELS};
-use ffi_tests::{paths, types};
+use ffi_tests::{bench, paths, types};
 
 fn main() -> ExitCode {
     let mut rows: Vec<Row> = Vec::new();
@@ -16,11 +18,25 @@ fn main() -> ExitCode {
     };
     match std::env::args().nth(1).as_deref() {
         Some("acceptance") => acceptance::all(&mut report),
-        Some("bench") => {
-            for model in SPEED_MODELS {
-                acceptance::speed(model, 5, 1.0)
-                    .into_iter()
-                    .for_each(&mut report);
+        Some(what @ ("bench" | "guard")) => {
+            let mut models: Vec<String> = std::env::args().skip(2).collect();
+            let rounds = models.first().and_then(|n| n.parse::<usize>().ok());
+            if rounds.is_some() {
+                models.remove(0);
+            }
+            let rounds = rounds.unwrap_or(5);
+            if what == "guard" {
+                if models.is_empty() {
+                    models = SPEED_MODELS.map(str::to_owned).into();
+                }
+                bench::guard(&models, rounds, &mut report);
+            } else {
+                if models.is_empty() {
+                    models = acceptance::speed_models();
+                }
+                // Written as they come: all of them take an hour.
+                let mut keep = |speed| bench::record(&[speed]);
+                acceptance::all_speeds(&models, rounds, &mut keep, &mut report);
             }
         }
         Some("encoders") => {
@@ -48,7 +64,8 @@ fn main() -> ExitCode {
         }
         _ => {
             eprintln!(
-                "usage: measure acceptance | bench | encoders [all] [TYPE...] | files [CHUNKS] [FILETYPE...] | types"
+                "usage: measure acceptance | bench [ROUNDS] [MODEL...] | guard [ROUNDS] [MODEL...] | encoders [all] [TYPE...] | \
+                 files [CHUNKS] [FILETYPE...] | types"
             );
             return ExitCode::from(2);
         }

@@ -119,7 +119,7 @@ impl Runner {
             warmup: false,
         };
         let overlay = Overlay::default();
-        let built = self.build(hp, body, cp, &overlay, key, size - n_tokens)?;
+        let built = self.build(hp, body, cp, &overlay, key, size - n_tokens, Vec::new())?;
         self.sched.reserve(built.graph)?;
         log_info!(
             "compute buffer size = {:.2} MiB, graph nodes = {}",
@@ -168,6 +168,7 @@ impl Runner {
         self.arena.new_graph(self.max_nodes, false)
     }
 
+    /// Builds a graph whose stores to the cache begin at cell `head`; `stores` is the list that they are written to.
     fn build(
         &mut self,
         hp: &Hparams,
@@ -176,7 +177,9 @@ impl Runner {
         overlay: &Overlay,
         key: GraphKey,
         head: usize,
+        mut stores: Vec<CacheStore>,
     ) -> Result<Built> {
+        stores.clear();
         let graph = self.new_graph()?;
         let mut b = Builder {
             ctx: &self.arena,
@@ -189,7 +192,7 @@ impl Runner {
             warmup: key.warmup,
             inputs: Inputs::default(),
             results: Results::default(),
-            stores: Vec::new(),
+            stores,
         };
         body.arch.build(&mut b)?;
         Ok(Built {
@@ -274,13 +277,15 @@ impl Runner {
             n_kv,
             warmup,
         };
-        let built = match self.built.take().filter(|b| cp.graph_reuse && b.key == key) {
-            Some(built) => {
+        let built = match self.built.take() {
+            Some(built) if cp.graph_reuse && built.key == key => {
                 self.redirect_stores(&built, head);
                 built
             }
-            None => {
-                let built = self.build(hp, body, cp, overlay, key, head)?;
+            old => {
+                // The list's memory is used again.
+                let stores = old.map_or_else(Vec::new, |old| old.stores);
+                let built = self.build(hp, body, cp, overlay, key, head, stores)?;
                 self.sched.alloc_graph(built.graph)?;
                 built
             }

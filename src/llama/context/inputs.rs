@@ -145,7 +145,11 @@ fn mask<T: MaskValue>(
     n_kv: usize,
     causal: bool,
 ) {
+    // Room for a token that sees the whole cache, so that a loop over tokens needs no more.
+    out.clear();
+    out.reserve((ubatch.n_tokens() * n_kv).max(cells.size()));
     out.resize(ubatch.n_tokens() * n_kv, T::HIDDEN);
+    seen.reserve(cells.size().saturating_sub(seen.len()));
     let mut seen_by = None;
     for (i, row) in out.chunks_exact_mut(n_kv.max(1)).enumerate() {
         let id = ubatch.seqs(i)[0];

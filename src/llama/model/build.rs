@@ -92,7 +92,7 @@ pub struct Builder<'a> {
 impl<'a> Builder<'a> {
     /// Names a tensor as tools that watch graphs expect it: `Qcur-3` in layer 3.
     pub fn name(&self, t: Tensor, name: &str, il: usize) {
-        t.set_name(format!("{name}-{il}"));
+        t.format_name(format_args!("{name}-{il}"));
     }
 
     pub fn n_tokens(&self) -> i64 {
