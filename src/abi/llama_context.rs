@@ -324,7 +324,7 @@ pub unsafe extern "C" fn llama_get_embeddings_seq(
 ) -> *mut f32 {
     // SAFETY: as the caller promised.
     let row = unsafe { context(ctx) }.and_then(|c| c.output.by_sequence.get_mut(&seq_id));
-    row.map_or(ptr::null_mut(), |r| r.as_mut_ptr())
+    row.map_or(ptr::null_mut(), |r| r.values.as_mut_ptr())
 }
 
 const NO_TIMINGS: llama_timings = llama_timings {

@@ -147,6 +147,7 @@ unsafe fn init(
 ) -> *mut llama_grammar {
     guard("llama_sampler_init_grammar", ptr::null_mut(), || {
         if grammar_str.is_null() {
+            log_error!("grammar: no text given");
             return ptr::null_mut();
         }
         // SAFETY: not null, so C strings; the vocabulary as the caller promised.
@@ -158,6 +159,7 @@ unsafe fn init(
             (CStr::from_ptr(grammar_str), root, vocab.as_ref())
         };
         if text.is_empty() {
+            log_error!("grammar: the text is empty");
             return ptr::null_mut();
         }
         let make = || -> Result<Own> {
