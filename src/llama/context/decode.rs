@@ -2,6 +2,7 @@
 
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use super::Context;
@@ -31,8 +32,17 @@ pub enum DecodeError {
     NoSlot(Error),
     /// The caller's callback stopped it; the piece being computed is not in the cache.
     Aborted,
+    /// [`stop`] was called; what came before is in the cache.
+    Stopped,
     /// The computation failed; the piece being computed is not in the cache.
     Failed(Error),
+}
+
+static STOP: AtomicBool = AtomicBool::new(false);
+
+/// From now on until it is told otherwise, no context of the process begins another piece of a batch.
+pub fn stop(stop: bool) {
+    STOP.store(stop, Ordering::Relaxed);
 }
 
 type Decoded<T> = std::result::Result<T, DecodeError>;
@@ -472,6 +482,9 @@ impl Context {
             let n = ubatch.n_tokens();
             output.tokens_in(first..end, &mut runner.out_ids);
             let n_outputs = runner.out_ids.len();
+            if STOP.load(Ordering::Relaxed) {
+                return Err(DecodeError::Stopped);
+            }
             runner.update_cache(hp, body, cp)?;
             let cells = &mut runner.cache.cells;
             if !cells.find_slot(n) {

@@ -12,8 +12,8 @@ pub mod state;
 use std::sync::Arc;
 use std::time::Instant;
 
-pub use decode::DecodeError;
 use decode::Runner;
+pub use decode::{DecodeError, stop};
 
 use super::adapter::{ControlVector, LoraAdapter, Overlay};
 use super::cparams::Cparams;
