@@ -1,7 +1,7 @@
 //! The one sink of log messages. The C side replaces it with a callback (`llama_log_set`, `ggml_log_set`);
 //! until then messages go to stderr. Messages end in a newline, as callers of `ggml_log_callback` expect.
 
-use std::sync::RwLock;
+use std::sync::{Arc, RwLock};
 
 /// Log levels, numbered as `enum ggml_log_level`.
 #[repr(C)]
@@ -16,7 +16,7 @@ pub enum Level {
 }
 
 /// Receives every message: a level and a text that ends in a newline (except for [`Level::Cont`] pieces).
-pub type Sink = Box<dyn Fn(Level, &str) + Send + Sync>;
+pub type Sink = Arc<dyn Fn(Level, &str) + Send + Sync>;
 
 static SINK: RwLock<Option<Sink>> = RwLock::new(None);
 
@@ -27,7 +27,9 @@ pub fn set_sink(sink: Option<Sink>) {
 
 /// Sends one message as it is.
 pub fn write(level: Level, text: &str) {
-    match &*SINK.read().unwrap_or_else(|e| e.into_inner()) {
+    // Not called under the lock: a sink may log, or replace itself.
+    let sink = SINK.read().unwrap_or_else(|e| e.into_inner()).clone();
+    match sink {
         Some(sink) => sink(level, text),
         None => eprint!("{text}"),
     }

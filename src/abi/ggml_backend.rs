@@ -14,9 +14,9 @@ use super::ggml_types::{
 use super::guard;
 use super::raw::{ggml_backend_buffer_usage, ggml_status};
 use crate::backend::{
-    AbortCallback, Backend, Buffer, BufferType, BufferUsage, Cpu, GraphCopy, Status,
+    AbortCallback, Backend, Buffer, BufferType, BufferUsage, Cpu, GraphCopy, Status, buffer_of,
     compare_graph_backend as compare, cpu_backend, cpu_buffer_type, host_buffer_from_ptr,
-    tensor_alloc, tensor_copy, tensor_get, tensor_set, view_init,
+    multi_buffer, same_layout, tensor_alloc, tensor_copy, tensor_get, tensor_set, view_init,
 };
 use crate::error::{Error, Result};
 use crate::graph::{Tensor, ggml_cgraph, ggml_tensor};
@@ -249,6 +249,86 @@ pub unsafe extern "C" fn ggml_backend_buffer_reset(buffer: ggml_backend_buffer_t
     if let Some(b) = unsafe { buffer.as_ref() } {
         b.memory().reset();
     }
+}
+
+/// Several buffers as one, which frees them with itself. In no public header.
+///
+/// cbindgen:ignore
+///
+/// # Safety
+/// `buffers` is null or to `n_buffers` buffers, each there once; they belong to the new buffer from now on.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ggml_backend_multi_buffer_alloc_buffer(
+    buffers: *mut ggml_backend_buffer_t,
+    n_buffers: usize,
+) -> ggml_backend_buffer_t {
+    const NAME: &str = "ggml_backend_multi_buffer_alloc_buffer";
+    guard(NAME, null_mut(), || {
+        let all = match buffers.is_null() {
+            true => &[],
+            // SAFETY: as the caller promised.
+            false => unsafe { std::slice::from_raw_parts(buffers, n_buffers) },
+        };
+        if all.iter().any(|b| b.is_null()) {
+            log_error!("{NAME}: a buffer is null");
+            return null_mut();
+        }
+        // SAFETY: given to C by `give_buffer`, and the caller gives them back.
+        let parts = all.iter().map(|b| unsafe { Box::from_raw(*b) });
+        give_buffer(NAME, multi_buffer(parts.collect()))
+    })
+}
+
+/// Whether a buffer consists of others. In no public header.
+///
+/// cbindgen:ignore
+///
+/// # Safety
+/// The pointer is null or a live buffer.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ggml_backend_buffer_is_multi_buffer(
+    buffer: ggml_backend_buffer_t,
+) -> bool {
+    // SAFETY: null or a live buffer.
+    unsafe { buffer.as_ref() }.is_some_and(|b| b.memory().parts().is_some())
+}
+
+/// Says what the buffers of a buffer are for, as `ggml_backend_buffer_set_usage` does. In no public header.
+///
+/// cbindgen:ignore
+///
+/// # Safety
+/// The pointer is null or a live buffer.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ggml_backend_multi_buffer_set_usage(
+    buffer: ggml_backend_buffer_t,
+    usage: ggml_backend_buffer_usage,
+) {
+    // SAFETY: null or a live buffer.
+    unsafe { ggml_backend_buffer_set_usage(buffer, usage) }
+}
+
+/// Copies between tensors of equal layout if the buffer of `dst` can reach `src`; false if not. In no public header.
+///
+/// cbindgen:ignore
+///
+/// # Safety
+/// The pointers are null or to live tensors.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ggml_backend_buffer_copy_tensor(
+    src: *const ggml_tensor,
+    dst: *mut ggml_tensor,
+) -> bool {
+    guard("ggml_backend_buffer_copy_tensor", false, || {
+        // SAFETY: as the caller promised.
+        let both = unsafe { (Tensor::from_ptr(src.cast_mut()), Tensor::from_ptr(dst)) };
+        match both {
+            (Some(src), Some(dst)) if same_layout(src, dst) => {
+                buffer_of(dst).is_some_and(|b| b.memory().copy_from(src, dst))
+            }
+            _ => false,
+        }
+    })
 }
 
 // Backends.

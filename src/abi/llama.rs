@@ -1,12 +1,12 @@
 //! `llama.h`, what stands alone: default parameters, starting and stopping, the log, the clock, what this build supports.
 
 use std::ffi::{CString, c_char, c_int, c_void};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use super::ggml_types::ggml_log_callback;
-use super::guard;
 use super::raw::ggml_numa_strategy;
+use super::{guard, variadic};
 use crate::gguf::{split_path, split_prefix};
 use crate::llama::params::{llama_context_params, llama_model_params, llama_model_quantize_params};
 use crate::log::{self, Sink};
@@ -126,7 +126,9 @@ fn features() -> Vec<(&'static str, bool)> {
 #[unsafe(no_mangle)]
 pub extern "C" fn llama_log_set(log_callback: ggml_log_callback, user_data: *mut c_void) {
     guard("llama_log_set", (), || {
-        log::set_sink(sink(log_callback, user_data))
+        log::set_sink(sink(log_callback, user_data));
+        // SAFETY: keeps the two for `llama_log_internal`, which hands them a text.
+        unsafe { variadic::ikrs_log_set(log_callback, user_data) };
     });
 }
 
@@ -135,7 +137,7 @@ pub(super) fn sink(callback: ggml_log_callback, user_data: *mut c_void) -> Optio
     let callback = callback?;
     // The address crosses threads as a number: what it points to is the caller's business.
     let user_data = user_data.expose_provenance();
-    Some(Box::new(move |level, text| {
+    Some(Arc::new(move |level, text| {
         let text = CString::new(text.replace('\0', "")).unwrap_or_default();
         let user_data = std::ptr::with_exposed_provenance_mut(user_data);
         // SAFETY: the caller gave the callback for this use; the text outlives the call.

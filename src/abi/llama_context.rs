@@ -2,8 +2,9 @@
 
 use std::ffi::c_void;
 use std::ptr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use super::cxx::TensorMap;
 use super::llama::{llama_time_us, time_us};
 use super::llama_model::llama_model;
 use super::raw::llama_pooling_type;
@@ -11,7 +12,7 @@ use super::{guard, llama_batch as batches};
 use crate::backend::{AbortCallback, EvalCallback};
 use crate::error::Result;
 use crate::graph::Op;
-use crate::llama::context::{Context, DecodeError};
+use crate::llama::context::{Context, DecodeError, stop};
 use crate::llama::params::{
     ggml_abort_callback, ggml_backend_sched_eval_callback, llama_batch, llama_context_params,
     llama_seq_id, llama_timings,
@@ -23,6 +24,7 @@ use crate::{log_error, log_info};
 pub struct llama_context {
     pub(super) context: Context,
     model: *const llama_model,
+    tensors: OnceLock<TensorMap>,
 }
 
 /// The context behind a pointer.
@@ -61,7 +63,11 @@ pub unsafe extern "C" fn llama_init_from_model(
         let eval = eval_callback(params.cb_eval, params.cb_eval_user_data);
         let abort = abort_callback(params.abort_callback, params.abort_callback_data);
         match Context::new(m.model.clone(), &params, eval, abort) {
-            Ok(context) => Box::into_raw(Box::new(llama_context { context, model })),
+            Ok(context) => Box::into_raw(Box::new(llama_context {
+                context,
+                model,
+                tensors: OnceLock::new(),
+            })),
             Err(e) => {
                 log_error!("failed to create a context: {e}");
                 ptr::null_mut()
@@ -112,6 +118,28 @@ pub unsafe extern "C" fn llama_free(ctx: *mut llama_context) {
 pub unsafe extern "C" fn llama_get_model(ctx: *const llama_context) -> *const llama_model {
     // SAFETY: as the caller promised.
     unsafe { ctx.as_ref() }.map_or(ptr::null(), |c| c.model)
+}
+
+/// The model's tensors with their names: a C++ function of the reference, whose result it calls a
+/// `const std::vector<std::pair<std::string, ggml_tensor *>> &`. It lives as long as the context.
+///
+/// cbindgen:ignore
+///
+/// # Safety
+/// The pointer is to a context.
+#[unsafe(export_name = "_Z29llama_internal_get_tensor_mapB5cxx11P13llama_context")]
+pub unsafe extern "C" fn internal_get_tensor_map(ctx: *mut llama_context) -> *const TensorMap {
+    guard("llama_internal_get_tensor_map", ptr::null(), || {
+        // SAFETY: as the caller promised.
+        let Some(c) = (unsafe { ctx.as_ref() }) else {
+            log_error!("llama_internal_get_tensor_map: no context given");
+            return ptr::null();
+        };
+        ptr::from_ref(c.tensors.get_or_init(|| {
+            let body = c.context.model().body.as_ref();
+            TensorMap::of(body.map_or(&[], |b| &b.weights.tensors))
+        }))
+    })
 }
 
 /// Defines getters of numbers: the value without a context, and the value with one.
@@ -206,7 +234,7 @@ pub unsafe extern "C" fn llama_set_abort_callback(
 pub extern "C" fn llama_synchronize(_ctx: *mut llama_context) {}
 
 /// Takes a batch through the model. 0: done; 1: the KV cache has no room for it; 2: stopped by the abort callback; -1: the
-/// batch is invalid; -2: the computation failed. The log says more.
+/// batch is invalid; -2: the computation failed; -3: stopped by the reference's `llama_decode_stop`. The log says more.
 ///
 /// # Safety
 /// The pointer is null or to a context; the batch's arrays are as the header says.
@@ -237,6 +265,23 @@ pub unsafe extern "C" fn llama_encode(_ctx: *mut llama_context, _batch: llama_ba
     -1
 }
 
+/// Has all contexts stop before the next piece of a batch, and refuse batches until `llama_decode_reset`: a C++ function of the
+/// reference, which its server calls when the client has gone.
+///
+/// cbindgen:ignore
+#[unsafe(export_name = "_Z17llama_decode_stopv")]
+pub extern "C" fn decode_stop() {
+    stop(true);
+}
+
+/// Lets contexts decode again.
+///
+/// cbindgen:ignore
+#[unsafe(export_name = "_Z18llama_decode_resetv")]
+pub extern "C" fn decode_reset() {
+    stop(false);
+}
+
 /// The number for a result, and a line in the log if it is not 0.
 pub(super) fn report(what: &str, result: std::result::Result<(), DecodeError>) -> i32 {
     let (code, why) = match result {
@@ -245,6 +290,7 @@ pub(super) fn report(what: &str, result: std::result::Result<(), DecodeError>) -
         Err(DecodeError::Aborted) => (2, "stopped by the abort callback".into()),
         Err(DecodeError::Invalid(e)) => (-1, e.0),
         Err(DecodeError::Failed(e)) => (-2, e.0),
+        Err(DecodeError::Stopped) => (-3, "stopped by llama_decode_stop".into()),
     };
     log_error!("{what}: {why}");
     code
@@ -324,7 +370,7 @@ pub unsafe extern "C" fn llama_get_embeddings_seq(
 ) -> *mut f32 {
     // SAFETY: as the caller promised.
     let row = unsafe { context(ctx) }.and_then(|c| c.output.by_sequence.get_mut(&seq_id));
-    row.map_or(ptr::null_mut(), |r| r.as_mut_ptr())
+    row.map_or(ptr::null_mut(), |r| r.values.as_mut_ptr())
 }
 
 const NO_TIMINGS: llama_timings = llama_timings {

@@ -8,6 +8,7 @@
 use std::ffi::{CStr, CString, c_char};
 use std::{ptr, slice};
 
+use super::cxx::{CxxString, CxxVector};
 use super::guard;
 use super::llama_context::{context_ref, llama_context};
 use super::llama_sampling::sample;
@@ -18,31 +19,10 @@ use crate::llama::params::{llama_token, llama_token_data_array};
 use crate::llama::vocab::Vocab;
 use crate::{ensure, log_error};
 
-/// A `std::vector`: its elements lie between the first two pointers.
-#[repr(C)]
-struct CxxVector<T> {
-    begin: *const T,
-    end: *const T,
-    end_of_storage: *const T,
-}
-
-impl<T> CxxVector<T> {
-    fn of(slice: &[T]) -> CxxVector<T> {
-        let range = slice.as_ptr_range();
-        CxxVector {
-            begin: range.start,
-            end: range.end,
-            end_of_storage: range.end,
-        }
-    }
-}
-
 /// The original's `llama_grammar_trigger_pattern`: a `std::string`, and a `std::regex` which nobody else looks at.
 #[repr(C)]
 struct CxxPattern {
-    text: *const c_char,
-    len: usize,
-    short_text: [u64; 2],
+    text: CxxString,
     regex: [u64; 4],
 }
 
@@ -80,9 +60,7 @@ struct Own {
 impl Own {
     fn new(grammar: Grammar, tokens: Box<[llama_token]>, texts: Box<[CString]>) -> Own {
         let pattern = |text: &CString| CxxPattern {
-            text: text.as_ptr(),
-            len: text.as_bytes().len(),
-            short_text: [0; 2],
+            text: CxxString::of(text),
             regex: [0; 4],
         };
         Own {
@@ -147,6 +125,7 @@ unsafe fn init(
 ) -> *mut llama_grammar {
     guard("llama_sampler_init_grammar", ptr::null_mut(), || {
         if grammar_str.is_null() {
+            log_error!("grammar: no text given");
             return ptr::null_mut();
         }
         // SAFETY: not null, so C strings; the vocabulary as the caller promised.
@@ -158,6 +137,7 @@ unsafe fn init(
             (CStr::from_ptr(grammar_str), root, vocab.as_ref())
         };
         if text.is_empty() {
+            log_error!("grammar: the text is empty");
             return ptr::null_mut();
         }
         let make = || -> Result<Own> {

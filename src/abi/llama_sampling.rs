@@ -27,7 +27,10 @@ pub(super) unsafe fn sample<T: Copy>(
     guard(name, none, || {
         // SAFETY: as the caller promised.
         let (array, context) = unsafe { (array.as_mut(), context(ctx)) };
-        let Some(array) = array.filter(|a| !a.data.is_null() && a.size <= i32::MAX as usize) else {
+        let is_list = |a: &&mut llama_token_data_array| {
+            !a.data.is_null() && (1..=i32::MAX as usize).contains(&a.size)
+        };
+        let Some(array) = array.filter(is_list) else {
             log_error!("{name}: no candidates given");
             return none;
         };

@@ -1,6 +1,7 @@
 //! The C boundary: `repr(C)` parameter types and exported functions, one file per header.
 //! It checks pointers, converts, and calls inward; every body runs under [`guard`], so that no panic crosses it.
 
+pub mod cxx;
 pub mod ggml;
 pub mod ggml_alloc;
 pub mod ggml_backend;

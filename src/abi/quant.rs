@@ -450,7 +450,7 @@ unsafe extern "C" fn from_float_ref<const I: usize>(x: *const f32, y: *mut c_voi
     })
 }
 
-/// The product of a row of this type with a row of its activation type, through floats.
+/// The product of a row of this type with a row of its activation type.
 unsafe extern "C" fn vec_dot<const I: usize>(
     n: c_int,
     s: *mut f32,
@@ -461,32 +461,112 @@ unsafe extern "C" fn vec_dot<const I: usize>(
     _by: usize,
     _nrc: c_int,
 ) {
+    let info = &TYPES[I];
+    if let Some(other) = info.activation {
+        // SAFETY: the same contract.
+        unsafe { product(info.ty, other, n, s, x, y) }
+    }
+}
+
+/// The product of rows of two types, through floats.
+///
+/// # Safety
+/// The pointers are null, or to a float and to rows of `n` values.
+unsafe fn product(
+    x_type: Type,
+    y_type: Type,
+    n: c_int,
+    s: *mut f32,
+    x: *const c_void,
+    y: *const c_void,
+) {
     guard("vec_dot", (), || {
-        let info = &TYPES[I];
-        let Some(other) = info.activation.and_then(Type::info) else {
+        let n = i64::from(n);
+        let (Some(a), Some(b)) = (x_type.info(), y_type.info()) else {
             return;
         };
-        let n = i64::from(n);
-        let (Some(x_bytes), Some(y_bytes)) = (span(info, n), span(other, n)) else {
+        let (Some(x_bytes), Some(y_bytes)) = (span(a, n), span(b, n)) else {
             return;
         };
         if s.is_null() || x.is_null() || y.is_null() {
             return;
         }
-        // SAFETY: the header asks for a row of `n` values behind each pointer, and a float behind `s`.
+        // SAFETY: not null, so rows of `n` values and a float.
         unsafe {
-            let mut a = vec![0.0; n as usize];
-            let mut b = vec![0.0; n as usize];
-            (info.decode)(input(x.cast::<u8>(), x_bytes), &mut a);
-            (other.decode)(input(y.cast::<u8>(), y_bytes), &mut b);
-            *s = a
-                .iter()
-                .zip(&b)
+            let mut values = vec![0.0; 2 * n as usize];
+            let (left, right) = values.split_at_mut(n as usize);
+            (a.decode)(input(x.cast::<u8>(), x_bytes), left);
+            (b.decode)(input(y.cast::<u8>(), y_bytes), right);
+            let products = left.iter().zip(&*right);
+            *s = products
                 .map(|(a, b)| f64::from(*a) * f64::from(*b))
                 .sum::<f64>() as f32;
         }
     })
 }
+
+/// Exports products of rows under the names that the reference's libraries have for them, in no public header. Of the arguments
+/// only the number of values, the result and the rows count: products of several rows at once are not for these types.
+macro_rules! vec_dots {
+    ($($name:ident = $x:ident * $y:ident;)*) => {$(
+        /// cbindgen:ignore
+        ///
+        /// # Safety
+        /// The pointers are null, or to a float and to rows of `n` values.
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn $name(
+            n: c_int,
+            s: *mut f32,
+            _bs: usize,
+            x: *const c_void,
+            _bx: usize,
+            y: *const c_void,
+            _by: usize,
+            _nrc: c_int,
+        ) {
+            // SAFETY: as the caller promised.
+            unsafe { product(Type::$x, Type::$y, n, s, x, y) }
+        }
+    )*};
+}
+vec_dots! {
+    ggml_vec_dot_iq1_bn_q8_K64 = Iq1_bn * Q8_k64;
+    ggml_vec_dot_iq1_m_q8_K = Iq1_m * Q8_k;
+    ggml_vec_dot_iq1_s_q8_K = Iq1_s * Q8_k;
+    ggml_vec_dot_iq2_s_q8_K = Iq2_s * Q8_k;
+    ggml_vec_dot_iq2_xs_q8_K = Iq2_xs * Q8_k;
+    ggml_vec_dot_iq2_xxs_q8_K = Iq2_xxs * Q8_k;
+    ggml_vec_dot_iq3_s_q8_K = Iq3_s * Q8_k;
+    ggml_vec_dot_iq3_xxs_q8_K = Iq3_xxs * Q8_k;
+    ggml_vec_dot_iq4_nl_q8_0 = Iq4_nl * Q8_0;
+    ggml_vec_dot_iq4_xs_q8_K = Iq4_xs * Q8_k;
+    ggml_vec_dot_q2_K_q8_K = Q2_k * Q8_k;
+    ggml_vec_dot_q3_K_q8_K = Q3_k * Q8_k;
+    ggml_vec_dot_q4_0_q8_0 = Q4_0 * Q8_0;
+    ggml_vec_dot_q4_1_q8_1 = Q4_1 * Q8_1;
+    ggml_vec_dot_q4_K_q8_K = Q4_k * Q8_k;
+    ggml_vec_dot_q5_0_q8_0 = Q5_0 * Q8_0;
+    ggml_vec_dot_q5_1_q8_1 = Q5_1 * Q8_1;
+    ggml_vec_dot_q5_K_q8_K = Q5_k * Q8_k;
+    ggml_vec_dot_q6_0_q8_0 = Q6_0 * Q8_0;
+    ggml_vec_dot_q6_K_q8_K = Q6_k * Q8_k;
+    ggml_vec_dot_q8_0_q8_0 = Q8_0 * Q8_0;
+}
+
+/// The value of each half float: a table of the reference, in no public header.
+///
+/// cbindgen:ignore
+#[unsafe(no_mangle)]
+#[allow(long_running_const_eval)]
+pub static ggml_table_f32_f16: [f32; 1 << 16] = {
+    let mut table = [0.0; 1 << 16];
+    let mut i = 0;
+    while i < table.len() {
+        table[i] = f16::from_bits(i as u16).to_f32_const();
+        i += 1;
+    }
+    table
+};
 
 /// Whether the type's partner in products is there.
 const fn multiplies(info: &TypeInfo) -> bool {

@@ -8,6 +8,8 @@
 
 void ikrs_abort(const char *file, int line, const char *fmt, ...);
 struct ggml_tensor *ikrs_format_name(struct ggml_tensor *tensor, const char *fmt, ...);
+void ikrs_log_set(ggml_log_callback callback, void *user_data);
+void ikrs_log_internal(enum ggml_log_level level, const char *fmt, ...);
 
 void ikrs_abort(const char *file, int line, const char *fmt, ...) {
     fflush(stdout);
@@ -32,4 +34,34 @@ struct ggml_tensor *ikrs_format_name(struct ggml_tensor *tensor, const char *fmt
         va_end(args);
     }
     return tensor;
+}
+
+static ggml_log_callback log_callback;
+static void *log_user_data;
+
+void ikrs_log_set(ggml_log_callback callback, void *user_data) {
+    log_callback = callback;
+    log_user_data = user_data;
+}
+
+void ikrs_log_internal(enum ggml_log_level level, const char *fmt, ...) {
+    char small[256];
+    va_list args, again;
+    va_start(args, fmt);
+    va_copy(again, args);
+    const int length = vsnprintf(small, sizeof(small), fmt, args);
+    va_end(args);
+    char *large = NULL;
+    if (length >= (int) sizeof(small) && (large = malloc((size_t) length + 1)) != NULL) {
+        vsnprintf(large, (size_t) length + 1, fmt, again);
+    }
+    va_end(again);
+    const char *text = large != NULL ? large : small; // cut short if there is no memory
+    if (log_callback != NULL) {
+        log_callback(level, text, log_user_data);
+    } else {
+        fputs(text, stderr);
+        fflush(stderr);
+    }
+    free(large);
 }

@@ -111,6 +111,10 @@ pub trait Memory: Send + Sync {
     }
     /// Fills the whole buffer.
     fn clear(&self, value: u8);
+    /// The buffers that it consists of, if it is but a collection of others.
+    fn parts(&self) -> Option<&[Box<Buffer>]> {
+        None
+    }
     /// Forgets what `init_tensor` set up.
     fn reset(&self) {}
 }
@@ -154,6 +158,9 @@ impl Buffer {
     }
     pub fn set_usage(&self, usage: BufferUsage) {
         self.usage.store(usage as u32, Ordering::Relaxed);
+        for part in self.memory.parts().unwrap_or_default() {
+            part.set_usage(usage);
+        }
     }
 
     /// Places a tensor at an address of this buffer.
@@ -220,6 +227,42 @@ pub fn host_buffer_over_map(map: Arc<Mmap>) -> Result<Box<Buffer>> {
         owner: Owner::File(map),
     };
     Ok(Buffer::over(&CPU_BUFFER_TYPE, Box::new(memory), size))
+}
+
+/// Several buffers as one, which frees and fills them all. Tensors lie in its parts, not in itself. Fails if there are none.
+pub fn multi_buffer(parts: Vec<Box<Buffer>>) -> Result<Box<Buffer>> {
+    let Some(first) = parts.first() else {
+        crate::bail!("a buffer of no buffers");
+    };
+    let buft = first.buffer_type();
+    let size = parts.iter().map(|p| p.size()).sum();
+    Ok(Buffer::over(buft, Box::new(Collection(parts)), size))
+}
+
+struct Collection(Vec<Box<Buffer>>);
+
+impl Memory for Collection {
+    fn base(&self) -> *mut u8 {
+        std::ptr::null_mut()
+    }
+    fn init_tensor(&self, tensor: Tensor) -> Result<()> {
+        crate::bail!("'{}' cannot lie in a collection of buffers", tensor.name());
+    }
+    unsafe fn set(&self, _: Tensor, _: usize, _: *const u8, _: usize) {
+        unreachable!("no tensor lies in a collection of buffers")
+    }
+    unsafe fn get(&self, _: Tensor, _: usize, _: *mut u8, _: usize) {
+        unreachable!("no tensor lies in a collection of buffers")
+    }
+    fn copy_from(&self, _: Tensor, _: Tensor) -> bool {
+        false
+    }
+    fn clear(&self, value: u8) {
+        self.0.iter().for_each(|p| p.memory().clear(value));
+    }
+    fn parts(&self) -> Option<&[Box<Buffer>]> {
+        Some(&self.0)
+    }
 }
 
 /// Host memory, zeroed when new.

@@ -40,8 +40,10 @@ impl Cpu {
     pub fn set_n_threads(&self, n_threads: usize) {
         self.n_threads.store(n_threads.max(1), Ordering::Relaxed);
     }
-    pub fn set_abort_callback(&self, callback: Option<AbortCallback>) {
-        *self.abort.lock().unwrap_or_else(PoisonError::into_inner) = callback;
+    /// Gives the callback that was there before.
+    pub fn set_abort_callback(&self, callback: Option<AbortCallback>) -> Option<AbortCallback> {
+        let mut abort = self.abort.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut abort, callback)
     }
 }
 

@@ -97,13 +97,18 @@ pub fn tensor_get(tensor: Tensor, data: &mut [u8], offset: usize) -> Result<()> 
     Ok(())
 }
 
+/// Whether two tensors have the same type, shape and strides.
+pub fn same_layout(a: Tensor, b: Tensor) -> bool {
+    a.ty() == b.ty() && a.same_shape(b) && a.same_stride(b)
+}
+
 /// Copies a tensor's data to one of equal type, shape and strides, maybe on another device.
 pub fn tensor_copy(src: Tensor, dst: Tensor) -> Result<()> {
     if src == dst {
         return Ok(());
     }
     ensure!(
-        src.ty() == dst.ty() && src.same_shape(dst) && src.same_stride(dst),
+        same_layout(src, dst),
         "cannot copy '{}' to '{}': layouts differ",
         src.name(),
         dst.name()

@@ -32,9 +32,12 @@ const MAX_GROUP: usize = 32;
 /// Nodes cheaper than this (see [`Kernel::cost`]) are computed by worker 0 alone: sharing them costs more than it saves.
 const ALONE: usize = 8192;
 
+/// Most threads of a computation. No CPU has more use for it, and each takes memory.
+const MAX_THREADS: usize = 512;
+
 /// Bytes of work buffer that [`compute`] needs for these nodes with `n_threads` threads.
 pub fn plan(nodes: &[Tensor], n_threads: usize) -> usize {
-    let n = n_threads.max(1);
+    let n = n_threads.clamp(1, MAX_THREADS);
     let most = nodes
         .iter()
         .filter(|&&node| !ops::is_noop(node))
@@ -56,7 +59,7 @@ pub fn supports_op(node: Tensor) -> bool {
 
 /// How many of `n_threads` threads a node keeps busy.
 pub fn n_tasks(node: Tensor, n_threads: usize) -> usize {
-    let n = n_threads.max(1);
+    let n = n_threads.clamp(1, MAX_THREADS);
     match ops::kernel(node, n) {
         Some(k) if !ops::is_noop(node) && k.cost >= ALONE => n,
         _ => 1,
@@ -199,6 +202,17 @@ impl Program {
                     node.name()
                 ));
             };
+            let without_data = |t: &Tensor| t.data().is_null() && t.nelements() > 0;
+            if let Some(t) = std::iter::once(node)
+                .chain(sources(node))
+                .find(without_data)
+            {
+                return Err(format!(
+                    "tensor '{}' has no data (node '{}')",
+                    t.name(),
+                    node.name()
+                ));
+            }
             let need = need.next_multiple_of(ALIGN);
             if need > work_size {
                 return Err(format!(
@@ -276,7 +290,7 @@ pub unsafe fn compute(
         counters: Default::default(),
         status: UnsafeCell::new(Status::Success),
     };
-    let outcome = compute_on(n_threads.max(1), &|ith, nth, barrier| {
+    let outcome = compute_on(n_threads.clamp(1, MAX_THREADS), &|ith, nth, barrier| {
         team.work(ith, nth, barrier)
     });
     let Team {
@@ -481,6 +495,15 @@ mod tests {
             assert_eq!(run(&[unknown], n_threads), Status::Failed);
             assert_eq!(run(&[ctx.sqr(a).unwrap()], n_threads), Status::Success);
         }
+    }
+
+    #[test]
+    fn tensors_without_data_fail() {
+        let ctx = Context::for_tensors(4, 0).unwrap();
+        let a = ctx.new_tensor(Type::F32, &[8]).unwrap();
+        let node = ctx.sqr(a).unwrap();
+        assert!(a.data().is_null());
+        assert_eq!(run(&[node], 1), Status::Failed);
     }
 
     #[test]

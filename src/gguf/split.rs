@@ -66,12 +66,14 @@ impl SplitFile {
         let mut parts = vec![first];
         for no in 1..count {
             let part = File::open(split_path(&prefix, no as i32, count as i32))?;
-            let says = part.metadata().get_u32(KEY_NO)?;
-            ensure!(
-                says.is_none_or(|says| says == no),
-                "{} says it is part {says:?} (from 0), not {no}",
-                part.path().display()
-            );
+            for (key, expected) in [(KEY_NO, no), (KEY_COUNT, count)] {
+                let says = part.metadata().get_u32(key)?.unwrap_or(expected);
+                ensure!(
+                    says == expected,
+                    "{}: '{key}' is {says}, not {expected}",
+                    part.path().display()
+                );
+            }
             parts.push(part);
         }
         let file = SplitFile { parts };

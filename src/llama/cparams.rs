@@ -55,6 +55,12 @@ impl Cparams {
             p.n_threads,
             p.n_threads_batch
         );
+        let most = p.n_threads.max(p.n_threads_batch);
+        ensure!(
+            most <= i32::MAX as u32,
+            "n_threads and n_threads_batch must not be negative ({})",
+            most as i32
+        );
         let mut c = Cparams {
             n_ctx: if p.n_ctx == 0 {
                 hp.n_ctx_train
@@ -180,7 +186,10 @@ fn cache_type(what: &str, raw: i32, n_embd_head: u32) -> Result<Type> {
         bail!("type {raw} of the {what} cache is not supported");
     };
     ensure!(
-        info.row_meta == 0 && (info.quantized || matches!(ty, Type::F32 | Type::F16 | Type::Bf16)),
+        info.row_meta == 0
+            && info.rows == 1
+            && info.encode.is_some()
+            && (info.quantized || matches!(ty, Type::F32 | Type::F16 | Type::Bf16)),
         "{} cannot be the type of the {what} cache",
         info.name
     );

@@ -28,6 +28,8 @@ struct Recipe {
     keys: Vec<(&'static str, Value)>,
     without: Option<&'static str>,
     reshaped: Option<&'static str>,
+    /// A tensor of another type than F32.
+    retyped: Option<(&'static str, Type)>,
     extra: Option<&'static str>,
     /// Added to all weights' random seed.
     seed: u32,
@@ -40,6 +42,7 @@ const PLAIN: Recipe = Recipe {
     keys: Vec::new(),
     without: None,
     reshaped: None,
+    retyped: None,
     extra: None,
     seed: 0,
 };
@@ -139,9 +142,10 @@ impl Recipe {
         let info = |(name, ne): &(String, Vec<i64>)| {
             let mut shape = [1; 4];
             shape[..ne.len()].copy_from_slice(ne);
+            let retyped = self.retyped.filter(|(other, _)| other == name);
             TensorInfo::new(
                 Name::new(name.as_bytes()).unwrap(),
-                Type::F32,
+                retyped.map_or(Type::F32, |(_, ty)| ty),
                 ne.len(),
                 shape,
             )
@@ -160,7 +164,14 @@ impl Recipe {
                 None => self.values(name, n as usize),
             };
             change(name, &mut values);
-            writer.write(bytemuck::cast_slice(&values)).unwrap();
+            match self.retyped {
+                Some((other, ty)) if other == name => {
+                    let n = values.len() / ne[0] as usize;
+                    let size = ty.row_size(ne[0] as usize) * n;
+                    writer.write(&vec![0; size]).unwrap();
+                }
+                _ => writer.write(bytemuck::cast_slice(&values)).unwrap(),
+            }
         }
         writer.finish().unwrap();
         path
@@ -488,7 +499,7 @@ fn pooling_takes_the_right_tokens() {
         c.decode(&batch(&tokens, 0, 2, &ALL)).unwrap();
         match pooling {
             PoolingType::None => c.output.embd.values().to_vec(),
-            _ => c.output.by_sequence[&2].clone(),
+            _ => c.output.by_sequence[&2].values.clone(),
         }
     };
     let all = embedded(PoolingType::None);
@@ -500,6 +511,28 @@ fn pooling_takes_the_right_tokens() {
     assert!(error(&embedded(PoolingType::Mean), &mean) < 1e-6);
     assert!(error(&embedded(PoolingType::Cls), &all[..width]) < 1e-9);
     assert!(error(&embedded(PoolingType::Last), &all[5 * width..]) < 1e-9);
+}
+
+#[test]
+fn pooling_covers_all_pieces_of_a_batch() {
+    let model = PLAIN.model();
+    let tokens = tokens(11);
+    for pooling in [PoolingType::Mean, PoolingType::Cls, PoolingType::Last] {
+        let embedded = |n_ubatch| {
+            let p = llama_context_params {
+                embeddings: true,
+                pooling_type: pooling as i32,
+                n_ubatch,
+                ..params()
+            };
+            let mut c = context(&model, p);
+            c.decode(&batch(&tokens, 0, 3, &NONE)).unwrap();
+            c.output.by_sequence[&3].values.clone()
+        };
+        let (whole, pieces) = (embedded(64), embedded(4));
+        let e = error(&pieces, &whole);
+        assert!(e < 1e-6, "{pooling:?}: {e}");
+    }
 }
 
 #[test]
@@ -537,6 +570,8 @@ fn bad_batches_are_refused_and_change_nothing() {
         batch(&[1, 2], -1, 0, &ALL),
         batch(&[1, 2], 0, -1, &ALL),
         batch(&[1, 2], i32::MAX, 0, &ALL),
+        // a sequence's positions are below the largest number
+        batch(&[1], i32::MAX, 0, &ALL),
         batch(&long, 0, 0, &many),
         Batch {
             sequences: Sequences::Each(vec![&[0], &[]]),
@@ -586,6 +621,27 @@ fn aborting_leaves_the_cache_as_it_was() {
     let mut fresh = context(&model, params());
     fresh.decode(&batch(&tokens(4), 0, 0, &NONE)).unwrap();
     assert_eq!(again, logits(&mut fresh, &[1, 2], 4, 0));
+}
+
+#[test]
+fn upkeep_of_the_cache_is_not_aborted_halfway() {
+    let model = PLAIN.model();
+    let run = |abort: bool| {
+        let mut c = context(&model, params());
+        c.decode(&batch(&tokens(20), 0, 0, &NONE)).unwrap();
+        c.cells_mut().unwrap().seq_rm(0, 0, 5);
+        c.cells_mut().unwrap().seq_add(0, 5, -1, -5);
+        c.defrag();
+        if abort {
+            c.set_abort_callback(Some(Arc::new(|| true)));
+            let next = [1];
+            let aborted = c.decode(&batch(&next, 15, 0, &ALL));
+            assert!(matches!(aborted, Err(DecodeError::Aborted)));
+            c.set_abort_callback(None);
+        }
+        logits(&mut c, &[1], 15, 0)
+    };
+    assert_eq!(run(true), run(false));
 }
 
 #[test]
@@ -683,6 +739,20 @@ fn bad_models_are_refused_with_the_reason() {
             },
             "'blk.0.attn_q_norm.weight'",
         ),
+        (
+            Recipe {
+                retyped: Some(("output_norm.weight", Type::F16)),
+                ..PLAIN
+            },
+            "'output_norm.weight' is f16",
+        ),
+        (
+            Recipe {
+                retyped: Some(("blk.1.attn_q.weight", Type::I32)),
+                ..PLAIN
+            },
+            "'blk.1.attn_q.weight' is i32",
+        ),
         (key("llama.block_count", Value::U32(0)), "block_count"),
         (
             key("llama.block_count", Value::U32(u32::MAX)),
@@ -738,6 +808,20 @@ fn bad_parameters_are_refused_with_the_reason() {
                 ..params()
             },
             "n_threads",
+        ),
+        (
+            llama_context_params {
+                n_threads: -1i32 as u32,
+                ..params()
+            },
+            "n_threads",
+        ),
+        (
+            llama_context_params {
+                type_v: Type::Q4_0_4_4.raw(),
+                ..params()
+            },
+            "V cache",
         ),
         (
             llama_context_params {

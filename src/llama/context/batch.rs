@@ -80,7 +80,11 @@ impl<'a> Batch<'a> {
         }
         for i in 0..self.n_tokens {
             let pos = self.pos(i);
-            ensure!(pos >= 0, "token {i} of the batch is at position {pos}");
+            // The largest number stands for the end of all positions.
+            ensure!(
+                (0..llama_pos::MAX).contains(&pos),
+                "token {i} of the batch is at position {pos}"
+            );
             let seqs = self.seqs(i);
             ensure!(
                 !seqs.is_empty() && seqs.iter().all(|&s| s >= 0),

@@ -1,5 +1,6 @@
 //! The bookkeeping of the KV cache: which cell holds which position of which sequences. Knows nothing of tensors.
 
+use crate::error::{Error, Result};
 use crate::llama::params::{llama_pos, llama_seq_id};
 
 /// A set of sequence numbers: a bit each for the first 64, a sorted list for the others, which are rare.
@@ -110,14 +111,19 @@ pub struct Cells {
 }
 
 impl Cells {
-    pub fn new(size: usize) -> Cells {
-        Cells {
-            cells: vec![FREE; size],
+    pub fn new(size: usize) -> Result<Cells> {
+        let mut cells = Vec::new();
+        cells
+            .try_reserve_exact(size)
+            .map_err(|_| Error(format!("failed to allocate {size} cells of the KV cache")))?;
+        cells.resize(size, FREE);
+        Ok(Cells {
+            cells,
             head: 0,
             used: 0,
             end: 0,
             has_shift: false,
-        }
+        })
     }
 
     pub fn size(&self) -> usize {
@@ -265,7 +271,8 @@ impl Cells {
                 continue;
             }
             self.has_shift = true;
-            cell.pos = cell.pos.saturating_add(delta);
+            // positions stay below the largest number, see `Batch::check`
+            cell.pos = cell.pos.saturating_add(delta).min(llama_pos::MAX - 1);
             cell.delta = cell.delta.saturating_add(delta);
             if cell.pos < 0 {
                 self.free(i);
@@ -373,7 +380,7 @@ mod tests {
 
     /// Cells with the given (position, sequences), -1 for a free cell.
     fn cells(content: &[(llama_pos, &[llama_seq_id])]) -> Cells {
-        let mut cells = Cells::new(content.len());
+        let mut cells = Cells::new(content.len()).unwrap();
         for (i, (pos, seqs)) in content.iter().enumerate() {
             if *pos >= 0 {
                 cells.occupy(i, *pos, seqs.iter().copied());
@@ -388,7 +395,7 @@ mod tests {
 
     #[test]
     fn slots_are_found_around_the_ring() {
-        let mut c = Cells::new(4);
+        let mut c = Cells::new(4).unwrap();
         assert!(c.find_slot(3));
         for i in 0..3 {
             c.occupy(i, i as i32, [0].into_iter());

@@ -1,13 +1,15 @@
 //! Taking a batch through the model.
 
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use super::Context;
 use super::batch::{Batch, Input, Ubatch};
 use super::inputs::{Scratch, pooled_sequences};
 use super::kv::Cache;
-use super::output::{Output, Widths};
+use super::output::{Output, Pooled, Widths};
 use crate::backend::{
     AbortCallback, Backend, Cpu, EvalCallback, Sched, Status, cpu_backend, tensor_get, tensor_set,
 };
@@ -19,7 +21,7 @@ use crate::llama::model::build::{BatchShape, Builder, CacheStore, Inputs, Result
 use crate::llama::model::hparams::Hparams;
 use crate::llama::model::{Body, Model};
 use crate::llama::params::PoolingType;
-use crate::{ensure, log_info};
+use crate::{bail, ensure, log_info};
 
 /// Why a batch was not decoded.
 #[derive(Debug)]
@@ -30,8 +32,17 @@ pub enum DecodeError {
     NoSlot(Error),
     /// The caller's callback stopped it; the piece being computed is not in the cache.
     Aborted,
+    /// [`stop`] was called; what came before is in the cache.
+    Stopped,
     /// The computation failed; the piece being computed is not in the cache.
     Failed(Error),
+}
+
+static STOP: AtomicBool = AtomicBool::new(false);
+
+/// From now on until it is told otherwise, no context of the process begins another piece of a batch.
+pub fn stop(stop: bool) {
+    STOP.store(stop, Ordering::Relaxed);
 }
 
 type Decoded<T> = std::result::Result<T, DecodeError>;
@@ -120,6 +131,21 @@ impl Runner {
         };
         let overlay = Overlay::default();
         let built = self.build(hp, body, cp, &overlay, key, size - n_tokens, Vec::new())?;
+        if let Some(node) = built
+            .graph
+            .nodes()
+            .iter()
+            .find(|n| !self.backend.supports_op(**n))
+        {
+            let sources: Vec<_> = node.srcs().map(|s| s.ty().name()).collect();
+            bail!(
+                "the CPU has no operator {:?} for '{}' of {} from {}",
+                node.op(),
+                node.name(),
+                node.ty().name(),
+                sources.join(", ")
+            );
+        }
         self.sched.reserve(built.graph)?;
         log_info!(
             "compute buffer size = {:.2} MiB, graph nodes = {}",
@@ -218,6 +244,18 @@ impl Runner {
         }
     }
 
+    /// As [`Runner::compute`], but not to be stopped halfway: for what changes data in place.
+    fn compute_whole(&mut self, graph: Graph, n_threads: u32) -> Decoded<()> {
+        let backend = self.backend.clone();
+        let cpu = backend.downcast::<Cpu>();
+        let abort = cpu.and_then(|cpu| cpu.set_abort_callback(None));
+        let result = self.compute(graph, n_threads);
+        if let Some(cpu) = cpu {
+            cpu.set_abort_callback(abort);
+        }
+        result
+    }
+
     /// Brings the cache's data in step with its cells.
     fn update_cache(&mut self, hp: &Hparams, body: &Body, cp: &Cparams) -> Decoded<()> {
         if self.cache.cells.has_shift {
@@ -228,7 +266,7 @@ impl Runner {
             let cells = self.cache.cells.cells();
             let deltas: Vec<i32> = cells.iter().map(|c| c.delta).collect();
             tensor_set(shift, bytemuck::cast_slice(&deltas), 0)?;
-            self.compute(graph, cp.n_threads)?;
+            self.compute_whole(graph, cp.n_threads)?;
             self.cache.cells.shift_done();
         }
         if self.cache.do_defrag {
@@ -240,7 +278,7 @@ impl Runner {
                 }
                 let graph = self.new_graph()?;
                 self.cache.build_moves(&self.arena, graph, hp, &moves)?;
-                self.compute(graph, cp.n_threads)?;
+                self.compute_whole(graph, cp.n_threads)?;
             }
             self.cache.do_defrag = false;
         }
@@ -326,16 +364,28 @@ fn take_results(
     at: usize,
     n_outputs: usize,
     n_embd: usize,
+    pooling: PoolingType,
 ) -> Result<()> {
     if let Some(t) = results.logits {
         output.logits.store(at, n_outputs, t)?;
     }
     if let Some(t) = results.pooled {
         for (row, id) in pooled_sequences(ubatch).into_iter().enumerate() {
-            let mut embd = vec![0.0f32; n_embd];
-            let bytes = bytemuck::cast_slice_mut(&mut embd);
+            let mut values = vec![0.0f32; n_embd];
+            let bytes = bytemuck::cast_slice_mut(&mut values);
             tensor_get(t, bytes, row * n_embd * size_of::<f32>())?;
-            output.by_sequence.insert(id, embd);
+            let tokens = (0..ubatch.n_tokens()).filter(|&i| ubatch.seqs(i)[0] == id);
+            let pos = tokens.map(|i| ubatch.pos(i));
+            let next = Pooled {
+                values,
+                n_tokens: pos.clone().count(),
+                first: pos.clone().min().unwrap_or(0),
+                last: pos.max().unwrap_or(0),
+            };
+            match output.by_sequence.entry(id) {
+                Entry::Vacant(free) => drop(free.insert(next)),
+                Entry::Occupied(mut old) => old.get_mut().extend(next, pooling),
+            }
         }
     } else if let Some(t) = results.embd {
         output.embd.store(at, n_outputs, t)?;
@@ -437,6 +487,9 @@ impl Context {
             let n = ubatch.n_tokens();
             output.tokens_in(first..end, &mut runner.out_ids);
             let n_outputs = runner.out_ids.len();
+            if STOP.load(Ordering::Relaxed) {
+                return Err(DecodeError::Stopped);
+            }
             runner.update_cache(hp, body, cp)?;
             let cells = &mut runner.cache.cells;
             if !cells.find_slot(n) {
@@ -454,7 +507,9 @@ impl Context {
                 .run(model, body, cp, overlay, &ubatch, head, warmup)
                 .inspect_err(|_| runner.cache.cells.free_range(head, n))?;
             runner.cache.cells.head = (head + n) % runner.cache.cells.size();
-            take_results(output, &results, &ubatch, n_done, n_outputs, n_embd)?;
+            take_results(
+                output, &results, &ubatch, n_done, n_outputs, n_embd, cp.pooling,
+            )?;
             n_done += n_outputs;
             first = end;
         }

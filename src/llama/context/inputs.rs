@@ -162,7 +162,7 @@ fn mask<T: MaskValue>(
             seen.extend(cells.cells()[..n_kv].iter().map(of_sequence));
             seen_by = Some(id);
         }
-        // The last position there can be is below MAX: tokens of a batch are checked to fit the cache's positions.
+        // The last position there can be is below MAX, see `Batch::check`.
         let last = if causal {
             ubatch.pos(i)
         } else {

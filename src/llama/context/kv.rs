@@ -44,7 +44,7 @@ impl Cache {
         let all = k.iter().chain(&v).copied();
         let buffer = alloc_tensors(all, cpu_buffer_type())?;
         Ok(Cache {
-            cells: Cells::new(cp.n_ctx as usize),
+            cells: Cells::new(cp.n_ctx as usize)?,
             do_defrag: false,
             k,
             v,

@@ -12,8 +12,8 @@ pub mod state;
 use std::sync::Arc;
 use std::time::Instant;
 
-pub use decode::DecodeError;
 use decode::Runner;
+pub use decode::{DecodeError, stop};
 
 use super::adapter::{ControlVector, LoraAdapter, Overlay};
 use super::cparams::Cparams;
@@ -23,7 +23,7 @@ use super::sampling::Sampler;
 use crate::backend::{AbortCallback, EvalCallback};
 use crate::error::Result;
 use crate::graph::Op;
-use crate::{ensure, log_info};
+use crate::{ensure, log_error, log_info};
 use cells::Cells;
 use output::Output;
 
@@ -122,7 +122,11 @@ impl Context {
         }
     }
 
+    /// Zero is taken for one, with a line in the log.
     pub fn set_n_threads(&mut self, single: u32, batch: u32) {
+        if single == 0 || batch == 0 {
+            log_error!("n_threads ({single}) and n_threads_batch ({batch}) must not be zero");
+        }
         self.cp.n_threads = single.max(1);
         self.cp.n_threads_batch = batch.max(1);
     }

@@ -6,7 +6,7 @@ use crate::backend::tensor_get;
 use crate::ensure;
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
-use crate::llama::params::llama_seq_id;
+use crate::llama::params::{PoolingType, llama_pos, llama_seq_id};
 
 /// Rows of floats, one for each output.
 #[derive(Default)]
@@ -56,6 +56,36 @@ impl Rows {
     }
 }
 
+/// The pooled embedding of a sequence: of the pieces of a batch so far.
+pub struct Pooled {
+    pub values: Vec<f32>,
+    /// How many tokens of the sequence there were, and the first and the last of their positions.
+    pub n_tokens: usize,
+    pub first: llama_pos,
+    pub last: llama_pos,
+}
+
+impl Pooled {
+    /// Adds what the next piece gives.
+    pub fn extend(&mut self, next: Pooled, pooling: PoolingType) {
+        match pooling {
+            PoolingType::Mean => {
+                let n = (self.n_tokens + next.n_tokens) as f32;
+                let (old, new) = (self.n_tokens as f32 / n, next.n_tokens as f32 / n);
+                for (x, y) in self.values.iter_mut().zip(next.values) {
+                    *x = *x * old + y * new;
+                }
+            }
+            PoolingType::Cls if next.first < self.first => self.values = next.values,
+            PoolingType::Last if next.last >= self.last => self.values = next.values,
+            _ => {}
+        }
+        self.n_tokens += next.n_tokens;
+        self.first = self.first.min(next.first);
+        self.last = self.last.max(next.last);
+    }
+}
+
 /// The outputs of the last batch.
 #[derive(Default)]
 pub struct Output {
@@ -65,7 +95,7 @@ pub struct Output {
     pub logits: Rows,
     pub embd: Rows,
     /// Pooled embeddings.
-    pub by_sequence: HashMap<llama_seq_id, Vec<f32>>,
+    pub by_sequence: HashMap<llama_seq_id, Pooled>,
 }
 
 /// Which tables a batch fills, and how wide they are.

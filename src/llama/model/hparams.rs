@@ -200,6 +200,13 @@ impl Hparams {
         let head_default = n_embd / n_head[0];
         let n_embd_head_k = keys.size_or("attention.key_length", head_default, MAX_DIM)?;
         let n_embd_head_v = keys.size_or("attention.value_length", head_default, MAX_DIM)?;
+        for &n in n_head.iter().chain(&n_head_kv) {
+            let widest = n_embd_head_k.max(n_embd_head_v);
+            ensure!(
+                n.checked_mul(widest).is_some_and(|all| all <= MAX_DIM),
+                "{n} heads of {widest} values are more than {MAX_DIM} values"
+            );
+        }
         let n_rot = keys.size_or("rope.dimension_count", n_embd_head_k, n_embd_head_k)?;
         ensure!(
             n_rot % 2 == 0,

@@ -12,6 +12,7 @@ use crate::backend::{
 use crate::error::{Error, Result};
 use crate::gguf::{SplitFile, TensorInfo};
 use crate::graph::{Context, Tensor};
+use crate::quant::Type;
 use crate::{bail, ensure, log_warn};
 
 /// How to load, as far as it concerns data.
@@ -97,6 +98,7 @@ impl<'a> Loader<'a> {
             return Ok(None);
         };
         check_shape(info, ne)?;
+        check_type(info, ne.len())?;
         if !self.used.insert(name.to_owned()) {
             return Ok(self.arena.get_tensor(name));
         }
@@ -127,6 +129,7 @@ impl<'a> Loader<'a> {
                 bail!("tensor '{merged}' is missing, and so is '{name}'");
             };
             check_shape(info, &ne[..2])?;
+            check_type(info, 2)?;
             ensure!(
                 *ty.get_or_insert(info.ty) == info.ty,
                 "tensor '{name}' has another type than the other experts"
@@ -266,6 +269,25 @@ fn check_shape(info: &TensorInfo, ne: &[u32]) -> Result<()> {
         "tensor '{}' has the wrong shape: expected {ne:?}, found {:?}",
         info.name,
         &info.ne[..info.n_dims]
+    );
+    Ok(())
+}
+
+/// Matrices may be quantized; vectors (norms, biases, factors) are added and multiplied as F32.
+fn check_type(info: &TensorInfo, n_dims: usize) -> Result<()> {
+    let is_float = matches!(info.ty, Type::F32 | Type::F16 | Type::Bf16);
+    let (fits, wanted) = match n_dims {
+        1 => (info.ty == Type::F32, "f32"),
+        _ => {
+            let quantized = info.ty.info().is_some_and(|i| i.quantized);
+            (is_float || quantized, "f32, f16, bf16 or quantized")
+        }
+    };
+    ensure!(
+        fits,
+        "tensor '{}' is {}, but must be {wanted}",
+        info.name,
+        info.ty.name()
     );
     Ok(())
 }

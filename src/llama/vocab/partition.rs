@@ -1,6 +1,6 @@
 //! Finding special tokens in a text, before anything else happens to it.
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use memchr::memmem;
 
 use super::token::{Attrs, Token, TokenAttr};
@@ -125,8 +125,10 @@ fn trim_start(text: &[u8]) -> &[u8] {
 }
 
 fn automaton<'a>(texts: impl Iterator<Item = &'a [u8]>) -> Result<AhoCorasick> {
+    // A DFA would be faster by little, and for long tokens that repeat themselves takes the square of their length to build.
     AhoCorasick::builder()
         .match_kind(MatchKind::Standard)
+        .kind(Some(AhoCorasickKind::ContiguousNFA))
         .build(texts)
         .map_err(|e| Error(format!("cannot index the special tokens: {e}")))
 }
@@ -190,6 +192,16 @@ mod tests {
                 Fragment::Token(1),
                 Fragment::Text(b"c"),
             ]
+        );
+    }
+
+    #[test]
+    fn a_long_token_takes_no_longer_than_its_length() {
+        let long = "x".repeat(100_000);
+        let s = specials(&[(&long, control()), ("<c>", control())]);
+        assert_eq!(
+            s.partition(b"xx<c>", true),
+            [Fragment::Text(b"xx"), Fragment::Token(1)]
         );
     }
 
