@@ -4,14 +4,16 @@
 //! cargo bench --bench matmul -- [--threads N] [--k K] [--cols M,M,..] [--reference PATH/libggml.so] [TYPE..]
 //! ```
 //!
-//! Columns up to 8 are measured over 192 MiB of weights, more than any cache, and given in GB/s of weights read; more columns
-//! in Gop/s (two per weight and column). The two libraries take turns; the figures are medians.
+//! Columns up to 8 are measured over 192 MiB of weights, more than most caches, and given in GB/s of weights read; more columns
+//! in Gop/s (two per weight and column), and as a share of the limit: what the threads do when they only multiply bytes in
+//! registers, with the level's instructions. Libraries and limit take turns; the figures are medians.
 
 use std::ffi::{c_int, c_void};
 use std::time::Instant;
 
 use ikrs::graph::Context;
 use ikrs::quant::{TYPES, Type, TypeInfo};
+use ikrs::simd::{Compiled, Kernel, Simd};
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
 
 /// The few functions of the reference that are needed, by `dlsym`.
@@ -59,6 +61,68 @@ impl Reference {
     }
 }
 
+/// Dot products of bytes as fast as the level can: enough of them at a time that none waits for another.
+struct Limit;
+
+#[derive(Clone, Copy)]
+struct LimitArgs {
+    rounds: usize,
+    bytes: *const u8,
+    out: *mut u8,
+}
+
+impl Limit {
+    const CHAINS: usize = 12;
+    const ROUNDS: usize = 100_000;
+
+    /// Seconds that each of `threads` takes for [`Limit::ROUNDS`] rounds; and how many operations these are for all.
+    fn run(threads: usize) -> (f64, f64) {
+        static KERNEL: Compiled<LimitArgs> = Compiled::new::<Limit>();
+        let level = ikrs::simd::level();
+        let start = Instant::now();
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| {
+                    let (bytes, mut out) = (std::hint::black_box([1u8; 64]), [0u8; 64]);
+                    let args = LimitArgs {
+                        rounds: Limit::ROUNDS,
+                        bytes: bytes.as_ptr(),
+                        out: out.as_mut_ptr(),
+                    };
+                    // SAFETY: both arrays are as long as the longest vector.
+                    unsafe { KERNEL.run(level, args) };
+                    std::hint::black_box(out);
+                });
+            }
+        });
+        let ops = 2 * 4 * level.lanes() * Limit::CHAINS * Limit::ROUNDS * threads;
+        (start.elapsed().as_secs_f64(), ops as f64)
+    }
+}
+
+impl Kernel for Limit {
+    type Args = LimitArgs;
+
+    /// The pointers are to a vector each.
+    #[inline(always)]
+    unsafe fn run<S: Simd>(s: S, a: LimitArgs) {
+        // SAFETY: the caller's promise.
+        let x = unsafe { s.load_int(a.bytes) };
+        let mut acc = [x; Limit::CHAINS];
+        for _ in 0..a.rounds {
+            for acc in &mut acc {
+                *acc = s.dot(*acc, x, x);
+            }
+        }
+        let mut sum = x;
+        for acc in acc {
+            sum = s.add_i32(sum, acc);
+        }
+        // SAFETY: the caller's promise.
+        unsafe { s.store_int(a.out, sum) };
+    }
+}
+
 /// One measurement: `matrices` products of `[k, n]` weights with `[k, m]` activations.
 struct Case<'a> {
     info: &'a TypeInfo,
@@ -94,6 +158,10 @@ impl Case<'_> {
         self.info.row_size(self.k) * self.n
     }
 
+    fn ops(&self) -> f64 {
+        (2 * self.k * self.n * self.m) as f64
+    }
+
     fn activations(&self) -> Vec<f32> {
         (0..self.k * self.m)
             .map(|i| ((i * 7) % 199) as f32 / 100.0 - 1.0)
@@ -106,8 +174,8 @@ impl Case<'_> {
             + (16 << 20)
     }
 
-    /// Seconds of each of `rounds` runs, the library's and the reference's in turns.
-    fn run(&self, reference: Option<&Reference>, rounds: usize) -> [Vec<f64>; 2] {
+    /// Seconds of each of `rounds` runs: the library's, the reference's and the limit's in turns, the last for as many operations.
+    fn run(&self, reference: Option<&Reference>, rounds: usize) -> [Vec<f64>; 3] {
         let (weights, activations) = (self.weights(), self.activations());
         let ctx = Context::new(self.memory(), false).expect("memory");
         let (k, n, m) = (self.k as i64, self.n as i64, self.m as i64);
@@ -145,7 +213,7 @@ impl Case<'_> {
             }
             (r, ctx, graph)
         });
-        let mut seconds = [Vec::new(), Vec::new()];
+        let mut seconds = [Vec::new(), Vec::new(), Vec::new()];
         for _ in 0..rounds {
             let start = Instant::now();
             ours();
@@ -156,6 +224,10 @@ impl Case<'_> {
                 unsafe { (r.compute)(ctx, graph, self.threads as c_int) };
                 seconds[1].push(start.elapsed().as_secs_f64());
             }
+            if self.m > FEW {
+                let (time, ops) = Limit::run(self.threads);
+                seconds[2].push(time * self.ops() / ops);
+            }
         }
         if let Some((r, ctx, _)) = theirs {
             // SAFETY: nothing of the context is used any more.
@@ -164,6 +236,9 @@ impl Case<'_> {
         seconds
     }
 }
+
+/// Most columns that are measured over much memory.
+const FEW: usize = 8;
 
 fn median(mut x: Vec<f64>) -> Option<f64> {
     x.sort_by(f64::total_cmp);
@@ -194,7 +269,7 @@ fn main() {
         "level {:?}, {threads} threads, k = {k}",
         ikrs::simd::level()
     );
-    println!("type\tcolumns\tikrs\treference\tratio\tunit");
+    println!("type\tcolumns\tikrs\treference\tratio\tunit\tof the limit");
     for info in TYPES
         .iter()
         .filter(|t| t.quantized || matches!(t.ty, Type::F32 | Type::F16 | Type::Bf16))
@@ -206,7 +281,7 @@ fn main() {
         for &m in &cols {
             let n = 4096;
             let bytes = info.row_size(k) * n;
-            let few = m <= 8;
+            let few = m <= FEW;
             let matrices = if few {
                 (192usize << 20).div_ceil(bytes)
             } else {
@@ -224,19 +299,20 @@ fn main() {
             let amount = if few {
                 (bytes * matrices) as f64
             } else {
-                (2 * k * n * m) as f64
+                case.ops()
             };
             let rate = |s: Vec<f64>| median(s).map(|s| amount / s / 1e9);
-            let [ours, theirs] = case.run(reference.as_ref(), rounds).map(rate);
+            let [ours, theirs, limit] = case.run(reference.as_ref(), rounds).map(rate);
             let show = |x: Option<f64>| x.map_or("-".into(), |x| format!("{x:.1}"));
-            let ratio = ours.zip(theirs).map(|(a, b)| a / b);
+            let ratio = |to: Option<f64>| ours.zip(to).map(|(a, b)| a / b);
             println!(
-                "{}\t{m}\t{}\t{}\t{}\t{}",
+                "{}\t{m}\t{}\t{}\t{}\t{}\t{}",
                 info.name,
                 show(ours),
                 show(theirs),
-                ratio.map_or("-".into(), |x| format!("{x:.2}")),
-                if few { "GB/s" } else { "Gop/s" }
+                ratio(theirs).map_or("-".into(), |x| format!("{x:.2}")),
+                if few { "GB/s" } else { "Gop/s" },
+                ratio(limit).map_or("-".into(), |x| format!("{:.0} %", 100.0 * x))
             );
         }
     }

@@ -75,6 +75,7 @@ impl<const VNNI: bool> Simd for Ymm<VNNI> {
     const N: usize = 8;
     const VNNI: bool = VNNI;
     const BYTE_TABLES: bool = false;
+    const FUSED: bool = true;
     type F = __m256;
     type I = __m256i;
     type M = __m256;
@@ -186,6 +187,7 @@ impl<const VNNI: bool> Simd for Ymm<VNNI> {
         fn xor(a: __m256i, b: __m256i) -> __m256i = _mm256_xor_si256(a, b);
         fn add_i8(a: __m256i, b: __m256i) -> __m256i = _mm256_add_epi8(a, b);
         fn sub_i8(a: __m256i, b: __m256i) -> __m256i = _mm256_sub_epi8(a, b);
+        fn add_i16(a: __m256i, b: __m256i) -> __m256i = _mm256_add_epi16(a, b);
         fn eq_i8(a: __m256i, b: __m256i) -> __m256i = _mm256_cmpeq_epi8(a, b);
         fn abs_i8(a: __m256i) -> __m256i = _mm256_abs_epi8(a);
         fn select_i8(mask: __m256i, a: __m256i, b: __m256i) -> __m256i =
@@ -256,9 +258,11 @@ impl<const VNNI: bool> Simd for Ymm<VNNI> {
         fn dot(acc: __m256i, u: __m256i, a: __m256i) -> __m256i = if VNNI {
             _mm256_dpbusd_epi32(acc, u, a)
         } else {
-            let pairs = _mm256_maddubs_epi16(u, a);
-            _mm256_add_epi32(acc, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
+            s.add_pairs(acc, s.pairs(u, a))
         };
+        fn pairs(u: __m256i, a: __m256i) -> __m256i = _mm256_maddubs_epi16(u, a);
+        fn add_pairs(acc: __m256i, pairs: __m256i) -> __m256i =
+            _mm256_add_epi32(acc, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
         fn dot_signed(acc: __m256i, w: __m256i, a: __m256i) -> __m256i =
             s.dot(acc, _mm256_abs_epi8(w), _mm256_sign_epi8(a, w));
         fn cast_i(a: __m256) -> __m256i = _mm256_castps_si256(a);

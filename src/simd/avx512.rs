@@ -91,6 +91,7 @@ impl<const VNNI: bool> Simd for Zmm<VNNI> {
     const N: usize = 16;
     const VNNI: bool = VNNI;
     const BYTE_TABLES: bool = VNNI;
+    const FUSED: bool = true;
     type F = __m512;
     type I = __m512i;
     type M = __mmask16;
@@ -189,6 +190,7 @@ impl<const VNNI: bool> Simd for Zmm<VNNI> {
         fn xor(a: __m512i, b: __m512i) -> __m512i = _mm512_xor_si512(a, b);
         fn add_i8(a: __m512i, b: __m512i) -> __m512i = _mm512_add_epi8(a, b);
         fn sub_i8(a: __m512i, b: __m512i) -> __m512i = _mm512_sub_epi8(a, b);
+        fn add_i16(a: __m512i, b: __m512i) -> __m512i = _mm512_add_epi16(a, b);
         fn eq_i8(a: __m512i, b: __m512i) -> __m512i = _mm512_movm_epi8(_mm512_cmpeq_epi8_mask(a, b));
         fn abs_i8(a: __m512i) -> __m512i = _mm512_abs_epi8(a);
         fn select_i8(mask: __m512i, a: __m512i, b: __m512i) -> __m512i =
@@ -233,9 +235,11 @@ impl<const VNNI: bool> Simd for Zmm<VNNI> {
         fn dot(acc: __m512i, u: __m512i, a: __m512i) -> __m512i = if VNNI {
             _mm512_dpbusd_epi32(acc, u, a)
         } else {
-            let pairs = _mm512_maddubs_epi16(u, a);
-            _mm512_add_epi32(acc, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)))
+            s.add_pairs(acc, s.pairs(u, a))
         };
+        fn pairs(u: __m512i, a: __m512i) -> __m512i = _mm512_maddubs_epi16(u, a);
+        fn add_pairs(acc: __m512i, pairs: __m512i) -> __m512i =
+            _mm512_add_epi32(acc, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
         fn dot_signed(acc: __m512i, w: __m512i, a: __m512i) -> __m512i = {
             let negative = _mm512_movepi8_mask(w);
             let a = _mm512_mask_sub_epi8(a, negative, _mm512_setzero_si512(), a);

@@ -170,6 +170,8 @@ pub trait Simd: Copy + Send + Sync + 'static {
     const VNNI: bool;
     /// Whether [`Simd::lookup64`] is one instruction and [`Simd::lookup256`] a few: AVX-512 VBMI.
     const BYTE_TABLES: bool;
+    /// Whether [`Simd::fma`] rounds once.
+    const FUSED: bool;
 
     type F: Copy;
     type I: Copy;
@@ -297,6 +299,7 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn xor(self, a: Self::I, b: Self::I) -> Self::I;
     fn add_i8(self, a: Self::I, b: Self::I) -> Self::I;
     fn sub_i8(self, a: Self::I, b: Self::I) -> Self::I;
+    fn add_i16(self, a: Self::I, b: Self::I) -> Self::I;
     /// All ones in the bytes that are equal, zeros in the others.
     fn eq_i8(self, a: Self::I, b: Self::I) -> Self::I;
     fn abs_i8(self, a: Self::I) -> Self::I;
@@ -347,7 +350,11 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// Adds to each i32 of `acc` the four products of its unsigned bytes in `u` and signed bytes in `a`.
     /// Exact if no `u` is greater than 128 and no `a` is -128; see [`Simd::dot_wide`].
     fn dot(self, acc: Self::I, u: Self::I, a: Self::I) -> Self::I;
-    /// The same for signed bytes in `w`, of which `a` must not have -128.
+    /// The 16-bit sums of the products of two unsigned bytes in `u` and two signed bytes in `a`, which must fit.
+    fn pairs(self, u: Self::I, a: Self::I) -> Self::I;
+    /// Adds to each i32 of `acc` the two 16-bit values of `pairs`.
+    fn add_pairs(self, acc: Self::I, pairs: Self::I) -> Self::I;
+    /// The same as [`Simd::dot`] for signed bytes in `w`, of which `a` must not have -128.
     fn dot_signed(self, acc: Self::I, w: Self::I, a: Self::I) -> Self::I;
 
     /// Bit pattern of the floats.
@@ -574,17 +581,22 @@ pub trait Kernel: 'static {
 pub struct Compiled<A>([unsafe fn(A); 4]);
 
 impl<A: Copy + 'static> Compiled<A> {
-    #[cfg(target_arch = "x86_64")]
     pub const fn new<K: Kernel<Args = A>>() -> Compiled<A> {
+        Compiled::by_dot::<K, K>()
+    }
+
+    /// With a kernel of its own for levels with [`Simd::VNNI`].
+    #[cfg(target_arch = "x86_64")]
+    pub const fn by_dot<K: Kernel<Args = A>, V: Kernel<Args = A>>() -> Compiled<A> {
         Compiled([
             scalar::run::<K>,
             avx2::run::<K>,
             avx512::run::<K>,
-            avx512::run_vnni::<K>,
+            avx512::run_vnni::<V>,
         ])
     }
     #[cfg(not(target_arch = "x86_64"))]
-    pub const fn new<K: Kernel<Args = A>>() -> Compiled<A> {
+    pub const fn by_dot<K: Kernel<Args = A>, V: Kernel<Args = A>>() -> Compiled<A> {
         Compiled([scalar::run::<K>; 4])
     }
 

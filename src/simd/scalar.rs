@@ -114,6 +114,7 @@ impl Simd for Scalar {
     const N: usize = N;
     const VNNI: bool = false;
     const BYTE_TABLES: bool = false;
+    const FUSED: bool = false;
     type F = [f32; N];
     type I = [i32; N];
     type M = [bool; N];
@@ -453,6 +454,37 @@ impl Simd for Scalar {
             }
         }
         ints(out)
+    }
+    #[inline(always)]
+    fn pairs(self, u: [i32; N], a: [i32; N]) -> [i32; N] {
+        let (u, a) = (bytes(u), bytes(a));
+        let mut out = [0; N];
+        for (i, o) in out.iter_mut().enumerate() {
+            let pair = |i: usize| {
+                let products = [0, 1].map(|j| i32::from(u[i + j]) * i32::from(a[i + j] as i8));
+                i32::from((products[0] + products[1]) as u16)
+            };
+            *o = pair(4 * i) | pair(4 * i + 2) << 16;
+        }
+        out
+    }
+    #[inline(always)]
+    fn add_pairs(self, acc: [i32; N], pairs: [i32; N]) -> [i32; N] {
+        let mut out = acc;
+        for (o, p) in out.iter_mut().zip(pairs) {
+            *o += i32::from(p as i16) + (p >> 16);
+        }
+        out
+    }
+    #[inline(always)]
+    fn add_i16(self, a: [i32; N], b: [i32; N]) -> [i32; N] {
+        let mut out = a;
+        for (o, b) in out.iter_mut().zip(b) {
+            let low = (*o as u16).wrapping_add(b as u16);
+            let high = ((*o >> 16) as u16).wrapping_add((b >> 16) as u16);
+            *o = i32::from(low) | i32::from(high) << 16;
+        }
+        out
     }
     #[inline(always)]
     fn dot(self, acc: [i32; N], u: [i32; N], a: [i32; N]) -> [i32; N] {

@@ -199,13 +199,13 @@ unsafe fn quarter_levels<S: Simd>(s: S, block: *const u8, levels: *const u8) -> 
     scales
 }
 
-/// Values as the level wants them.
+/// Values as the level wants them, negated where a bit is set; `offset` is [`Weights::OFFSET`].
 #[inline(always)]
-fn raised<S: Simd>(s: S, values: S::I) -> S::I {
+fn signed<S: Simd>(s: S, values: S::I, negative: u64, offset: i32) -> S::I {
     if S::VNNI {
-        s.xor(values, s.splat_i8(-128))
+        s.negate_by_bits(s.xor(values, s.splat_i8(-128)), negative)
     } else {
-        values
+        s.add_i8(s.negate_by_bits(values, negative), s.splat_i8(offset as i8))
     }
 }
 
@@ -215,9 +215,9 @@ fn by_pairs<S: Simd>(s: S, pairs: S::I, i: usize) -> S::I {
     TWO_VALUES.lookup(s, s.and(s.pairs_of_halves(pairs, i), s.splat_i8(3)))
 }
 
-/// Defines a type by its codes for whole chunks and its scales.
+/// Defines a type by its codes for whole chunks and its scales; the offset is the largest value, and minus the least.
 macro_rules! codebook {
-    ($name:ident, $ty:ident, bytes: $bytes:literal, group: $group:literal, |$s:ident, $p:ident, $i:ident|
+    ($name:ident, $ty:ident, bytes: $bytes:literal, group: $group:literal, offset: $offset:literal, |$s:ident, $p:ident, $i:ident|
      $(before: { $($before:tt)* },)? codes: $codes:expr, scales: $scales:expr) => {
         pub struct $name;
         impl Weights for $name {
@@ -227,6 +227,8 @@ macro_rules! codebook {
             const GROUP: usize = $group;
             const SIGNED: bool = true;
             const RAISED: bool = true;
+            const OFFSET: i32 = $offset;
+            const TOP: u8 = 2 * $offset;
             const WHOLE: bool = true;
 
             #[inline(always)]
@@ -263,7 +265,7 @@ unsafe fn odd_words<H: Simd>(h: H, block: *const u8) -> H::I {
     }
 }
 
-codebook!(Iq2Xxs, Iq2_xxs, bytes: 66, group: 32, |s, p, i|
+codebook!(Iq2Xxs, Iq2_xxs, bytes: 66, group: 32, offset: 43, |s, p, i|
 before: {
     let h = s.half();
     let signs = Signs::new(s, signs_of_words(h, odd_words(h, p)));
@@ -281,14 +283,14 @@ codes: if S::BYTE_TABLES {
         let group = S::HALVES * i + l / 4;
         numbers[l] = u32::from(p.add(2 + 8 * group + l % 4).read());
     }
-    s.negate_by_bits(raised(s, IQ2_XXS.get(s, numbers)), signs.get(s, i))
+    signed(s, IQ2_XXS.get(s, numbers), signs.get(s, i), 43)
 },
 scales: half_levels(s, s.f16_at(p), 0.25, {
     let h = s.half();
     h.shr_i32::<28>(odd_words(h, p))
 }));
 
-codebook!(Iq2Xs, Iq2_xs, bytes: 74, group: 16, |s, p, i|
+codebook!(Iq2Xs, Iq2_xs, bytes: 74, group: 16, offset: 43, |s, p, i|
 before: {
     let h = s.half();
     let words = [h.load_int(p.add(2)), h.load_int(p.add(34))];
@@ -311,11 +313,11 @@ codes: if S::BYTE_TABLES {
         let word = p.add(2 + 2 * (4 * S::HALVES * i + l)).cast::<u16>().read_unaligned();
         numbers[l] = u32::from(word & 511);
     }
-    s.negate_by_bits(raised(s, IQ2_XS.get(s, numbers)), signs.get(s, i))
+    signed(s, IQ2_XS.get(s, numbers), signs.get(s, i), 43)
 },
 scales: quarter_levels(s, p, p.add(66)));
 
-codebook!(Iq2S, Iq2_s, bytes: 82, group: 16, |s, p, i|
+codebook!(Iq2S, Iq2_s, bytes: 82, group: 16, offset: 43, |s, p, i|
 before: {
     static HIGH: [Places; 2] = [Places::new(2, 1, 0, 0), Places::new(2, 1, 0, 1)];
     let h = s.half();
@@ -336,7 +338,7 @@ codes: if S::BYTE_TABLES {
         let high = u32::from(p.add(66 + at / 4).read());
         numbers[l] = u32::from(p.add(2 + at).read()) | high << (8 - 2 * (at % 4)) & 0x300;
     }
-    s.negate_by_bits(raised(s, IQ2_S.get(s, numbers)), signs.get(s, i))
+    signed(s, IQ2_S.get(s, numbers), signs.get(s, i), 43)
 },
 scales: quarter_levels(s, p, p.add(74)));
 
@@ -344,7 +346,8 @@ scales: quarter_levels(s, p, p.add(74)));
 #[inline(always)]
 fn shift<S: Simd>(s: S, codes: S::I, down: u64, i: usize) -> S::I {
     let down = (down >> (4 * S::HALVES * i)) as u32;
-    let by = if S::VNNI { [127, -127] } else { [-1, 1] };
+    // With the offset of these types, of 9.
+    let by = if S::VNNI { [127, -127] } else { [8, 10] };
     s.add_i8(
         codes,
         s.select_i64(down, s.splat_i8(by[0]), s.splat_i8(by[1])),
@@ -409,7 +412,7 @@ fn part(numbers: &[u32; 32], halves: usize, i: usize) -> [u32; 8] {
     out
 }
 
-codebook!(Iq1S, Iq1_s, bytes: 50, group: 32, |s, p, i|
+codebook!(Iq1S, Iq1_s, bytes: 50, group: 32, offset: 9, |s, p, i|
 before: {
     static HIGH: High = High::new(16, 4, 3);
     static DOWN: Places = Places::new(16, 4, 0, 15);
@@ -429,7 +432,7 @@ scales: {
     half_levels(s, s.f16_at(p), 0.25, levels)
 });
 
-codebook!(Iq1M, Iq1_m, bytes: 56, group: 16, |s, p, i|
+codebook!(Iq1M, Iq1_m, bytes: 56, group: 16, offset: 9, |s, p, i|
 before: {
     static HIGH: High = High::new(4, 1, 0);
     static DOWN: Places = Places::new(4, 1, 0, 3);
@@ -475,7 +478,7 @@ const fn nibble_plane(book: &[[i8; 4]; 512], first: usize, j: usize) -> [u8; 256
     out
 }
 
-codebook!(Iq3Xxs, Iq3_xxs, bytes: 98, group: 32, |s, p, i|
+codebook!(Iq3Xxs, Iq3_xxs, bytes: 98, group: 32, offset: 62, |s, p, i|
 before: {
     static PLANES: Pattern<[u8; 256], 4> = Pattern([
         plane(&codebook::IQ3_XXS, 0),
@@ -503,17 +506,21 @@ before: {
     } else {
         for i in 0..CHUNK / (4 * S::N) {
             let idx = s.load_u8(p.add(2 + S::N * i));
-            quads[i] = raised(s, s.gather_i32(BOOK.as_ptr().cast(), idx));
+            quads[i] = s.gather_i32(BOOK.as_ptr().cast(), idx);
         }
     }
 },
-codes: s.negate_by_bits(quads[i], signs.get(s, i)),
+codes: if S::BYTE_TABLES {
+    s.negate_by_bits(quads[i], signs.get(s, i))
+} else {
+    signed(s, quads[i], signs.get(s, i), 62)
+},
 scales: half_levels(s, s.f16_at(p), 0.5, {
     let h = s.half();
     h.shr_i32::<28>(h.load_int(p.add(66)))
 }));
 
-codebook!(Iq3S, Iq3_s, bytes: 110, group: 32, |s, p, i|
+codebook!(Iq3S, Iq3_s, bytes: 110, group: 32, offset: 15, |s, p, i|
 before: {
     static PLANES: Pattern<[[u8; 256]; 2], 2> = Pattern([
         [nibble_plane(&codebook::IQ3_S, 0, 0), nibble_plane(&codebook::IQ3_S, 256, 0)],
@@ -553,11 +560,15 @@ before: {
             let ninth = s.shrv_i32(s.splat_i32(ninth << 8), LANE.get(s));
             let idx = s.load_u8(p.add(2 + S::N * i));
             let idx = s.or(idx, s.and(ninth, s.splat_i32(256)));
-            quads[i] = raised(s, s.gather_i32(BOOK.as_ptr().cast(), idx));
+            quads[i] = s.gather_i32(BOOK.as_ptr().cast(), idx);
         }
     }
 },
-codes: s.negate_by_bits(quads[i], signs.get(s, i)),
+codes: if S::BYTE_TABLES {
+    s.negate_by_bits(quads[i], signs.get(s, i))
+} else {
+    signed(s, quads[i], signs.get(s, i), 15)
+},
 scales: {
     let h = s.half();
     half_levels(s, s.f16_at(p), 2.0, words8::<_, 15>(h, p.add(106), &BY4))

@@ -3,6 +3,7 @@
 use super::float::{self, PackArgs};
 use super::kernels::{
     self, Gemm, GemmArgs, Gemv, GemvArgs, NATURAL, Quantize, QuantizeArgs, Unpack, UnpackArgs,
+    WIDE, run_of,
 };
 use super::weights::{CHUNK, Weights};
 use super::{codebooks, iqk, kquants, legacy, trellis};
@@ -19,6 +20,8 @@ pub struct Codes {
     min: bool,
     signed: bool,
     offset: i32,
+    /// See [`kernels::run_of`].
+    run: usize,
     unpack: Compiled<UnpackArgs>,
     /// For 1, 2 and 4 columns.
     gemv: [Compiled<GemvArgs>; 3],
@@ -28,10 +31,11 @@ impl Codes {
     const fn of<W: Weights>() -> Codes {
         Codes {
             ty: W::TYPE,
-            group: W::GROUP,
+            group: if W::WIDE { WIDE } else { W::GROUP },
             min: W::MIN,
             signed: W::SIGNED,
             offset: W::OFFSET,
+            run: run_of(W::SIGNED, W::OFFSET, W::TOP, W::GROUP),
             unpack: Compiled::new::<Unpack<W>>(),
             gemv: [
                 Compiled::new::<Gemv<W, 1>>(),
@@ -86,34 +90,52 @@ static CODES: &[Codes] = &[
     Codes::of::<trellis::Iq4Kt>(),
 ];
 
-/// Whether a type is decoded to codes, so that activations are quantized.
+/// Values per group of a type that is decoded to codes, so that activations are quantized.
 #[cfg(test)]
-pub fn has_codes(ty: Type) -> bool {
-    CODES.iter().any(|c| c.ty == ty)
+pub fn group(ty: Type) -> Option<usize> {
+    CODES.iter().find(|c| c.ty == ty).map(|c| c.group)
 }
 
 /// For blocks of `N / 4`, `N / 2` and `3 N / 4` columns.
 type ByWidth = [Compiled<GemmArgs>; 3];
 
-const fn gemm<const GROUP: usize, const MIN: bool, const SIGNED: bool>() -> ByWidth {
+const fn gemm<const GROUP: usize, const MIN: bool, const RUN: usize>() -> ByWidth {
     [
-        Compiled::new::<Gemm<GROUP, MIN, SIGNED, 1>>(),
-        Compiled::new::<Gemm<GROUP, MIN, SIGNED, 2>>(),
-        Compiled::new::<Gemm<GROUP, MIN, SIGNED, 3>>(),
+        Compiled::by_dot::<Gemm<GROUP, MIN, RUN, 1>, Gemm<GROUP, MIN, 1, 1>>(),
+        Compiled::by_dot::<Gemm<GROUP, MIN, RUN, 2>, Gemm<GROUP, MIN, 1, 2>>(),
+        Compiled::by_dot::<Gemm<GROUP, MIN, RUN, 3>, Gemm<GROUP, MIN, 1, 3>>(),
     ]
 }
 
-/// By group of 32, mins, signed codes.
-static GEMM: [[[ByWidth; 2]; 2]; 2] = [
+/// For runs of 0 (signed codes), 1, 2, 4 and 8.
+type ByRun = [ByWidth; 5];
+
+const fn narrow<const MIN: bool>() -> ByRun {
     [
-        [gemm::<16, false, false>(), gemm::<16, false, true>()],
-        [gemm::<16, true, false>(), gemm::<16, true, true>()],
-    ],
+        gemm::<16, MIN, 0>(),
+        gemm::<16, MIN, 1>(),
+        gemm::<16, MIN, 2>(),
+        gemm::<16, MIN, 4>(),
+        // No group is longer.
+        gemm::<16, MIN, 4>(),
+    ]
+}
+
+const fn medium<const MIN: bool>() -> ByRun {
     [
-        [gemm::<32, false, false>(), gemm::<32, false, true>()],
-        [gemm::<32, true, false>(), gemm::<32, true, true>()],
-    ],
-];
+        gemm::<32, MIN, 0>(),
+        gemm::<32, MIN, 1>(),
+        gemm::<32, MIN, 2>(),
+        gemm::<32, MIN, 4>(),
+        gemm::<32, MIN, 8>(),
+    ]
+}
+
+/// By mins, then by run.
+static GEMM16: [ByRun; 2] = [narrow::<false>(), narrow::<true>()];
+static GEMM32: [ByRun; 2] = [medium::<false>(), medium::<true>()];
+/// Of signed codes without mins.
+static GEMM_WIDE: ByWidth = gemm::<WIDE, false, 0>();
 static QUANTIZE: Compiled<QuantizeArgs> = Compiled::new::<Quantize>();
 
 /// The kernels of an element type.
@@ -223,6 +245,14 @@ impl Core {
         }
     }
 
+    /// Rows that [`Core::gemm`] takes at once, at most: one panel or more.
+    pub fn gemm_rows(&self) -> usize {
+        match self.path {
+            Path::Codes(c) => self.lanes * kernels::panels(c.group),
+            _ => self.lanes,
+        }
+    }
+
     /// Bytes of a column packed for [`Core::gemv`].
     pub fn column_bytes(&self) -> usize {
         match self.path {
@@ -235,7 +265,9 @@ impl Core {
     /// Bytes of a whole block of columns packed for [`Core::gemm`].
     pub fn block_bytes(&self) -> usize {
         match self.path {
-            Path::Codes(c) => self.k / 32 * kernels::block_step(self.cols, c.group),
+            Path::Codes(c) => {
+                self.k.div_ceil(kernels::step(c.group)) * kernels::block_step(self.cols, c.group)
+            }
             _ => 4 * float::padded(self.k) * self.cols,
         }
         .next_multiple_of(64)
@@ -244,7 +276,10 @@ impl Core {
     /// Bytes of a panel.
     pub fn panel_bytes(&self) -> usize {
         match self.path {
-            Path::Codes(c) => self.k / 32 * kernels::panel_step(self.lanes, c.group, c.min),
+            Path::Codes(c) => {
+                let step = kernels::panel_step(self.lanes, c.group, c.min);
+                self.k.div_ceil(kernels::step(c.group)) * step
+            }
             _ => 4 * float::padded(self.k) * self.lanes,
         }
         .next_multiple_of(64)
@@ -398,19 +433,27 @@ impl Core {
         }
     }
 
-    /// The first `n_rows` rows of a panel times a block of `dst.len()` columns; writes to each pointer of `dst`.
+    /// The first `n_rows` rows of one or more panels, which lie one after the other, times a block of `dst.len()` columns; writes
+    /// to each pointer of `dst`.
     ///
     /// # Safety
-    /// `panel` and `block` are filled for so many rows and columns; each pointer of `dst` points to `n_rows` values.
+    /// Panels and `block` are filled for so many rows (at most [`Core::gemm_rows`]) and columns; each pointer of `dst` points to `n_rows` values.
     pub unsafe fn gemm(&self, panel: *const u8, block: *const u8, n_rows: usize, dst: &[*mut f32]) {
         let kernels = match self.path {
             Path::Codes(c) => {
-                &GEMM[usize::from(c.group == 32)][usize::from(c.min)][usize::from(c.signed)]
+                // 0, 1, 2, 3 and 4 for runs of 0, 1, 2, 4 and 8.
+                let run = c.run.checked_ilog2().map_or(0, |log| log as usize + 1);
+                match c.group {
+                    16 => &GEMM16[usize::from(c.min)][run],
+                    32 => &GEMM32[usize::from(c.min)][run],
+                    _ => &GEMM_WIDE,
+                }
             }
             _ => &GEMM_F32,
         };
         let args = GemmArgs {
             panel,
+            panel_stride: self.panel_bytes(),
             block,
             k: self.k,
             dst: dst.as_ptr(),

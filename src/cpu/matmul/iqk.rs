@@ -12,20 +12,39 @@ use crate::quant::grid::{Iq2, Iq3, Iq4, Iq5, Iq6};
 use crate::quant::iqkss::PAIRS;
 use crate::simd::Simd;
 
-/// The values of a grid of up to 16, as a table to look up.
-const fn table<const N: usize>(values: &[i8; N]) -> Values<16> {
+/// The values of a grid of up to 16, as a table to look up; with an offset if they are small.
+const fn table<const N: usize>(values: &[i8; N], offset: i32) -> Values<16> {
     let mut out = [0; 16];
     let mut i = 0;
     while i < N {
         out[i] = values[i];
         i += 1;
     }
-    Values::new(out)
+    Values::with_offset(out, offset)
 }
 
-static GRID2: Values<16> = table(&Iq2::VALUES);
-static GRID3: Values<16> = table(&Iq3::VALUES);
-static GRID4: Values<16> = table(&Iq4::VALUES);
+/// Offsets of grids whose values are from -offset to 127 - offset, and the largest values with them.
+const OFFSET2: i32 = 32;
+const OFFSET3: i32 = 64;
+const TOP2: u8 = largest(&Iq2::VALUES, OFFSET2);
+const TOP3: u8 = largest(&Iq3::VALUES, OFFSET3);
+
+const fn largest(values: &[i8], offset: i32) -> u8 {
+    let (mut top, mut i) = (0, 0);
+    while i < values.len() {
+        let value = values[i] as i32 + offset;
+        assert!(0 <= value && value < 128);
+        if value > top {
+            top = value;
+        }
+        i += 1;
+    }
+    top as u8
+}
+
+static GRID2: Values<16> = table(&Iq2::VALUES, OFFSET2);
+static GRID3: Values<16> = table(&Iq3::VALUES, OFFSET3);
+static GRID4: Values<16> = table(&Iq4::VALUES, 0);
 static GRID5: Values<32> = Values::new(Iq5::VALUES);
 static GRID6: Values<64> = Values::new(Iq6::WHOLE);
 
@@ -187,7 +206,7 @@ unsafe fn sixes<S: Simd>(s: S, low: *const u8, high: *const u8, i: usize) -> S::
 
 /// Defines a type with groups of 16, and a half-float scale and the shifts of groups in front of each block.
 macro_rules! per_block {
-    ($name:ident, $ty:ident, bytes: $bytes:literal, shift: $shift:literal,
+    ($name:ident, $ty:ident, bytes: $bytes:literal, $(offset: $offset:ident, top: $top:ident,)? shift: $shift:literal,
      |$s:ident, $p:ident, $i:ident| codes: $codes:expr, levels: $levels:expr) => {
         pub struct $name;
         impl Weights for $name {
@@ -197,6 +216,8 @@ macro_rules! per_block {
             const GROUP: usize = 16;
             const SIGNED: bool = true;
             const RAISED: bool = true;
+            $(const OFFSET: i32 = $offset;
+            const TOP: u8 = $top;)?
             const MIN: bool = true;
 
             #[inline(always)]
@@ -245,13 +266,13 @@ unsafe fn six_bits<S: Simd>(s: S, p: *const u8) -> [S::I; 2] {
     x
 }
 
-per_block!(Iq2K, Iq2_k, bytes: 76, shift: 5.0, |s, p, i|
+per_block!(Iq2K, Iq2_k, bytes: 76, offset: OFFSET2, top: TOP2, shift: 5.0, |s, p, i|
 codes: GRID2.lookup(s, pairs(s, p.add(12), i)),
 levels: {
     let x = four_bits(s, p.add(4));
     [s.sub_i32(x[0], s.splat_i32(8)), s.sub_i32(x[1], s.splat_i32(8))]
 });
-per_block!(Iq3K, Iq3_k, bytes: 110, shift: 4.0, |s, p, i|
+per_block!(Iq3K, Iq3_k, bytes: 110, offset: OFFSET3, top: TOP3, shift: 4.0, |s, p, i|
 codes: GRID3.lookup(s, triples(s, p.add(14), p.add(78), i)),
 levels: {
     let signs = u32::from(p.add(4).cast::<u16>().read_unaligned());
@@ -278,7 +299,7 @@ levels: {
 
 /// Defines a type with groups of 32 and a scale in front of each row.
 macro_rules! per_row {
-    ($name:ident, $ty:ident, bytes: $bytes:literal, meta: $meta:literal, shift: $shift:literal,
+    ($name:ident, $ty:ident, bytes: $bytes:literal, meta: $meta:literal, $(offset: $offset:ident, top: $top:ident,)? shift: $shift:literal,
      |$s:ident, $h:ident, $row:ident, $p:ident, $i:ident|
      codes: $codes:expr, scale: $scale:expr, levels: $levels:expr, shifts: $bits:expr) => {
         pub struct $name;
@@ -290,6 +311,8 @@ macro_rules! per_row {
             const GROUP: usize = 32;
             const SIGNED: bool = true;
             const RAISED: bool = true;
+            $(const OFFSET: i32 = $offset;
+            const TOP: u8 = $top;)?
             const MIN: bool = true;
 
             #[inline(always)]
@@ -334,12 +357,12 @@ unsafe fn odd<H: Simd>(h: H, p: *const u8) -> H::I {
     h.sub_i32(x, h.splat_i32(127))
 }
 
-per_row!(Iq2Ks, Iq2_ks, bytes: 70, meta: 2, shift: 5.0, |s, h, row, p, i|
+per_row!(Iq2Ks, Iq2_ks, bytes: 70, meta: 2, offset: OFFSET2, top: TOP2, shift: 5.0, |s, h, row, p, i|
     codes: GRID2.lookup(s, pairs(s, p.add(6), i)),
     scale: h.splat_f16(row),
     levels: five_bits(h, p.add(2).cast::<u32>().read_unaligned(), &BY4, p.add(1).read()),
     shifts: u32::from(p.read()));
-per_row!(Iq3Ks, Iq3_ks, bytes: 102, meta: 2, shift: 4.0, |s, h, row, p, i|
+per_row!(Iq3Ks, Iq3_ks, bytes: 102, meta: 2, offset: OFFSET3, top: TOP3, shift: 4.0, |s, h, row, p, i|
     codes: GRID3.lookup(s, triples(s, p.add(6), p.add(70), i)),
     scale: h.splat_f16(row),
     levels: {
@@ -397,16 +420,19 @@ per_row!(Iq4Kss, Iq4_kss, bytes: 128, meta: 4, shift: 4.0, |s, h, row, p, i|
     shifts: low_bits(level_bytes(h, p)));
 
 /// First and second values of the pairs of iq2_kl.
-static PAIR_VALUES: Values<64> = Values::new({
-    let mut values = [0; 64];
-    let mut i = 0;
-    while i < 32 {
-        values[i] = Iq3::VALUES[PAIRS[i][0] as usize];
-        values[32 + i] = Iq3::VALUES[PAIRS[i][1] as usize];
-        i += 1;
-    }
-    values
-});
+static PAIR_VALUES: Values<64> = Values::with_offset(
+    {
+        let mut values = [0; 64];
+        let mut i = 0;
+        while i < 32 {
+            values[i] = Iq3::VALUES[PAIRS[i][0] as usize];
+            values[32 + i] = Iq3::VALUES[PAIRS[i][1] as usize];
+            i += 1;
+        }
+        values
+    },
+    OFFSET3,
+);
 
 pub struct Iq2Kl;
 impl Weights for Iq2Kl {
@@ -417,6 +443,8 @@ impl Weights for Iq2Kl {
     const GROUP: usize = 32;
     const SIGNED: bool = true;
     const RAISED: bool = true;
+    const OFFSET: i32 = OFFSET3;
+    const TOP: u8 = TOP3;
 
     #[inline(always)]
     unsafe fn codes<S: Simd>(s: S, chunk: *const u8, i: usize) -> S::I {
@@ -475,6 +503,9 @@ impl Weights for Iq2Kl {
     }
 }
 
+/// Four-bit floats, doubled.
+const FLOATS: [i8; 16] = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12];
+
 pub struct Mxfp4;
 impl Weights for Mxfp4 {
     const TYPE: Type = Type::Mxfp4;
@@ -483,12 +514,12 @@ impl Weights for Mxfp4 {
     const GROUP: usize = 32;
     const SIGNED: bool = true;
     const RAISED: bool = true;
+    const OFFSET: i32 = 12;
+    const TOP: u8 = largest(&FLOATS, Self::OFFSET);
 
     #[inline(always)]
     unsafe fn codes<S: Simd>(s: S, chunk: *const u8, i: usize) -> S::I {
-        // Four-bit floats, doubled.
-        static DOUBLED: Values<16> =
-            Values::new([0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12]);
+        static DOUBLED: Values<16> = Values::with_offset(FLOATS, Mxfp4::OFFSET);
         // SAFETY: the caller's promise.
         let idx = unsafe { nibbles::<S, 17, 1>(s, chunk, i) };
         DOUBLED.lookup(s, idx)

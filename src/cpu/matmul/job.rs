@@ -6,7 +6,7 @@
 
 use super::core::{Core, DIRECT};
 use super::gate::{self, Gates};
-use super::kernels::{MAX_COLS, MAX_ROWS};
+use super::kernels::{MAX_COLS, MAX_PANELS, MAX_ROWS};
 use crate::cpu::task::Task;
 use crate::graph::{Op, Tensor, UnaryOp};
 use crate::quant::Type;
@@ -283,7 +283,8 @@ impl Job {
         let fit = PANEL_BYTES / (panels * self.core.panel_bytes()).max(1);
         let wanted = (UNITS_PER_THREAD * self.nth).div_ceil(segments.max(1));
         let share = self.n_rows.div_ceil(wanted).div_ceil(lanes);
-        (lanes * fit.min(share).max(1)).next_multiple_of(self.core.rows())
+        let whole = self.core.rows().max(self.core.gemm_rows());
+        (lanes * fit.min(share).max(1)).next_multiple_of(whole)
     }
 
     fn direct_rows(&self, segments: usize) -> usize {
@@ -606,9 +607,9 @@ impl Job {
         let gates = at
             .panels
             .wrapping_add(n_rows.div_ceil(core.lanes) * panel_bytes);
-        let mut up = [[0f32; MAX_ROWS]; MAX_COLS];
-        let mut gate = [[0f32; MAX_ROWS]; MAX_COLS];
-        // SAFETY: rows, columns and results are inside their tensors; the buffers have room for a panel times a block.
+        let mut up = [[0f32; MAX_PANELS * MAX_ROWS]; MAX_COLS];
+        let mut gate = [[0f32; MAX_PANELS * MAX_ROWS]; MAX_COLS];
+        // SAFETY: rows, columns and results are inside their tensors; the buffers have room for panels times a block.
         unsafe {
             let weights = self.matrix(s.matrix).add(row * self.stride[0]);
             for r in (0..n_rows).step_by(core.lanes) {
@@ -630,8 +631,8 @@ impl Job {
                 for (c, d) in dst[..n_cols].iter_mut().enumerate() {
                     *d = self.column(s, at.list, b * core.cols + c).1.add(row);
                 }
-                for r in (0..n_rows).step_by(core.lanes) {
-                    let n = core.lanes.min(n_rows - r);
+                for r in (0..n_rows).step_by(core.gemm_rows()) {
+                    let n = core.gemm_rows().min(n_rows - r);
                     let offset = r / core.lanes * panel_bytes;
                     let panel = at.panels.add(offset);
                     let dst = dst.map(|d| d.wrapping_add(r));

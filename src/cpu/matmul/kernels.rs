@@ -5,8 +5,9 @@
 //! * *Panel*: `N` rows of weights. Per 32 values: 8 vectors of codes (lane `r` of vector `j`: values `4 j..4 j + 4` of row `r`),
 //!   then a vector of scales per group, then a vector of mins per group if the type has them.
 //! * *Column block*: up to `3 N / 4` columns of activations. Per 32 values: each column's 32 codes, each column's scale, then
-//!   per group each column's sum: of codes times -bias (i32), to begin a dot product with; or of values (f32), to multiply a
-//!   min with.
+//!   per group each column's sum: of codes times -bias (i32) and [`EVEN`]'s bits, to begin a dot product with; or of values
+//!   (f32), to multiply a min with.
+//!   Types whose scales change less often have groups of [`WIDE`] values in both, filled up with zeros at the end.
 //! * *Natural*: one column of activations. Per [`CHUNK`]: codes, 16 scales, 16 sums of values, one per group, zeros beyond. If
 //!   the column ends in a part of a chunk, the last chunk is that of its last 256 values, with zeros for those that the chunk
 //!   before has already; so that weights can be decoded by whole chunks. Shorter columns are filled up with zeros.
@@ -23,28 +24,56 @@ use crate::simd::{Kernel, Simd};
 pub const MAX_COLS: usize = 12;
 /// Rows of a panel at any level, at most.
 pub const MAX_ROWS: usize = 16;
+/// Panels that are multiplied with a block at once, at most.
+pub const MAX_PANELS: usize = 2;
 /// Bytes per chunk of a column in natural layout.
 pub const NATURAL: usize = CHUNK + 2 * 16 * 4;
 /// Longest block of a type with blocks of less than a chunk, in bytes per 32 values.
 const MAX_TAIL: usize = 8 * 36;
 
+/// A float whose neighbours are one apart, as are those of all floats less than 2^22 from it. So a small integer added to its
+/// bits is the same integer added to the float: a dot product that begins with these bits is a float already, and one fused
+/// multiplication both takes this number off and scales it.
+const EVEN: f32 = 12_582_912.0;
+
 /// What is added to the codes of a type in a dot product, so that they are unsigned where the instructions want them so.
 pub const fn bias(signed: bool, offset: i32, vnni: bool) -> i32 {
-    if signed {
-        if vnni { 128 } else { 0 }
-    } else {
-        offset
-    }
+    if signed && vnni { 128 } else { offset }
 }
 
-/// Scales and mins for codes that have [`bias`] added: where there are mins, they take it off again.
+/// Without [`Simd::VNNI`]: how many products of codes up to `top` with activations, two of them each, can be added up in 16
+/// bits, rounded down to a power of two; 0 if codes are signed.
+pub const fn run_of(signed: bool, offset: i32, top: u8, group: usize) -> usize {
+    if signed && offset == 0 {
+        return 0;
+    }
+    let (fit, mut run) = (i16::MAX as usize / (2 * 127 * top as usize), 1);
+    while 2 * run <= fit && 2 * run <= group / 4 && run < 8 {
+        run *= 2;
+    }
+    run
+}
+
+/// Scales and mins for codes that have [`bias`] added: where there are mins, they take it off again. If `rounded`, scales have
+/// no more than 22 significant bits, so that they are exact when multiplied with [`EVEN`]; f16 values times integers are so.
 ///
 /// # Safety
 /// As [`Weights::scales`].
 #[inline(always)]
-unsafe fn scales<S: Simd, W: Weights>(s: S, row: *const u8, chunk: *const u8) -> Scales<S> {
+unsafe fn scales<S: Simd, W: Weights>(
+    s: S,
+    row: *const u8,
+    chunk: *const u8,
+    rounded: bool,
+) -> Scales<S> {
     // SAFETY: the caller's promise.
     let mut x = unsafe { W::scales(s, row, chunk) };
+    if rounded {
+        for v in 0..2 {
+            let bits = s.add_i32(s.cast_i(x.scale[v]), s.splat_i32(2));
+            x.scale[v] = s.cast_f(s.and(bits, s.splat_i32(!3)));
+        }
+    }
     let bias = bias(W::SIGNED, W::OFFSET, S::VNNI);
     if W::MIN && bias != 0 {
         for v in 0..2 {
@@ -64,15 +93,28 @@ fn biased<S: Simd, W: Weights>(s: S, codes: S::I) -> S::I {
     }
 }
 
-/// Bytes per 32 values of a panel.
-pub const fn panel_step(n: usize, group: usize, min: bool) -> usize {
-    let groups = 32 / group;
-    n * (32 + 4 * groups * if min { 2 } else { 1 })
+/// Values per step of a panel and a column block with groups of so many: 32, or [`WIDE`].
+pub const fn step(group: usize) -> usize {
+    if group > 32 { group } else { 32 }
 }
 
-/// Bytes per 32 values of a column block.
+/// Bytes per step of a panel.
+pub const fn panel_step(n: usize, group: usize, min: bool) -> usize {
+    let groups = step(group) / group;
+    n * (step(group) + 4 * groups * if min { 2 } else { 1 })
+}
+
+/// Bytes per step of a column block.
 pub const fn block_step(cols: usize, group: usize) -> usize {
-    cols * (32 + 4 + 4 * (32 / group))
+    cols * (step(group) + 4 + 4 * (step(group) / group))
+}
+
+/// Values per group of types that are [`Weights::WIDE`], in panels and blocks.
+pub const WIDE: usize = 128;
+
+/// Panels that are multiplied with a block at once.
+pub const fn panels(group: usize) -> usize {
+    if group > 32 { 2 } else { 1 }
 }
 
 #[derive(Clone, Copy)]
@@ -93,7 +135,7 @@ pub struct QuantizeArgs {
     pub min: bool,
 }
 
-/// Quantizes one column of activations to codes of -127..=127 with a scale per 32 values.
+/// Quantizes one column of activations to codes of -127..=127 with a scale per 32 values, or per group in blocks of wide ones.
 pub struct Quantize;
 
 impl Kernel for Quantize {
@@ -102,7 +144,11 @@ impl Kernel for Quantize {
     /// `src` points to `k` values, `dst` to a block (or natural column) that has room for them.
     #[inline(always)]
     unsafe fn run<S: Simd>(s: S, a: QuantizeArgs) {
-        let groups = 32 / a.group;
+        if a.group > 32 && a.cols > 0 {
+            // SAFETY: the caller's promise.
+            return unsafe { quantize_wide(s, a) };
+        }
+        let groups = 32 / a.group.min(32);
         let (whole, skip) = last_chunk(a.k);
         for kb in 0..a.k / 32 {
             // SAFETY: the caller's promise; see the module for the layouts.
@@ -137,7 +183,8 @@ impl Kernel for Quantize {
                         if a.min {
                             at.write(scale * sums[g] as f32);
                         } else {
-                            at.cast::<i32>().write(-a.bias * sums[g]);
+                            at.cast::<i32>()
+                                .write(EVEN.to_bits() as i32 - a.bias * sums[g]);
                         }
                     }
                 }
@@ -146,6 +193,40 @@ impl Kernel for Quantize {
         if a.cols == 0 {
             // SAFETY: the caller's promise.
             unsafe { clear_unused(a.dst, a.k, groups) };
+        }
+    }
+}
+
+/// Quantizes a column for a block with groups of more than 32 values.
+///
+/// # Safety
+/// As for [`Quantize`].
+#[inline(always)]
+unsafe fn quantize_wide<S: Simd>(s: S, a: QuantizeArgs) {
+    for g in 0..a.k.div_ceil(a.group) {
+        let n = a.group.min(a.k - g * a.group);
+        // SAFETY: the caller's promise; see the module for the layout.
+        unsafe {
+            let src = a.src.add(g * a.group);
+            let block = a.dst.add(g * block_step(a.cols, a.group));
+            let codes = block.add(a.group * a.col).cast::<i8>();
+            let mut top = s.zero();
+            for i in (0..n).step_by(S::N) {
+                top = s.max(top, s.abs(s.load(src.add(i))));
+            }
+            let top = s.max_of(top);
+            let inverse = s.splat(if top > 0.0 { 127.0 / top } else { 0.0 });
+            let mut sum = s.splat_i32(0);
+            for i in (0..n).step_by(S::N) {
+                let q = s.to_i32(s.mul(s.load(src.add(i)), inverse));
+                sum = s.add_i32(sum, q);
+                s.store_i8(codes.add(i), q);
+            }
+            codes.add(n).write_bytes(0, a.group - n);
+            let scales = block.add(a.group * a.cols).cast::<f32>().add(a.col);
+            scales.write(top / 127.0);
+            let sum = EVEN.to_bits() as i32 - a.bias * s.sum_i32(sum);
+            scales.add(a.cols).cast::<i32>().write(sum);
         }
     }
 }
@@ -237,7 +318,9 @@ impl<W: Weights> Kernel for Unpack<W> {
     #[inline(always)]
     unsafe fn run<S: Simd>(s: S, a: UnpackArgs) {
         let groups = 32 / W::GROUP;
-        let step = panel_step(S::N, W::GROUP, W::MIN);
+        // Blocks of 32 values per step.
+        let wide = if W::WIDE { WIDE / 32 } else { 1 };
+        let step = panel_step(S::N, if W::WIDE { WIDE } else { W::GROUP }, W::MIN);
         let bytes = CHUNK / W::BLOCK * W::BYTES;
         let mut tails = [[0u8; MAX_TAIL]; MAX_ROWS];
         let mut scale = Aligned([[0f32; 16]; MAX_ROWS]);
@@ -261,7 +344,7 @@ impl<W: Weights> Kernel for Unpack<W> {
                     for i in 0..CHUNK / (4 * S::N) {
                         s.store_int(to.add(4 * S::N * i), biased::<S, W>(s, all[i]));
                     }
-                    let sc = scales::<S, W>(s, row, at[r]);
+                    let sc = scales::<S, W>(s, row, at[r], true);
                     s.store(scale.0[r].as_mut_ptr(), sc.scale[0]);
                     if W::MIN {
                         s.store(min.0[r].as_mut_ptr(), sc.min[0]);
@@ -276,8 +359,16 @@ impl<W: Weights> Kernel for Unpack<W> {
             }
             // SAFETY: the panel has room for every 32 values of `k`.
             unsafe {
-                let out = a.panel.add(chunk * 8 * step);
-                for v in 0..groups {
+                let out = a.panel.add(chunk * 8 / wide * step);
+                if W::WIDE {
+                    for g in 0..blocks.div_ceil(wide) {
+                        let out = out.add(g * step + WIDE * S::N).cast::<f32>();
+                        for r in 0..S::N {
+                            out.add(r).write(scale.0[r][g * wide]);
+                        }
+                    }
+                }
+                for v in 0..if W::WIDE { 0 } else { groups } {
                     let offset = 32 * S::N;
                     scatter_groups(s, &scale.0, v, groups, blocks, out.add(offset), step);
                     if W::MIN {
@@ -291,9 +382,14 @@ impl<W: Weights> Kernel for Unpack<W> {
                         let (lo, hi) = (codes.0[r].as_ptr(), codes.0[(r + 8) % S::N].as_ptr());
                         m[r] = s.load_halves(lo.add(32 * i), hi.add(32 * i));
                     }
+                    let out = out.add(i / wide * step + i % wide * 32 * S::N);
                     for (j, v) in s.transpose8(m).into_iter().enumerate() {
-                        s.store_int(out.add(i * step + j * 4 * S::N), v);
+                        s.store_int(out.add(j * 4 * S::N), v);
                     }
+                }
+                for i in blocks..blocks.next_multiple_of(wide) {
+                    out.add(i / wide * step + i % wide * 32 * S::N)
+                        .write_bytes(0, 32 * S::N);
                 }
             }
         }
@@ -336,75 +432,142 @@ unsafe fn scatter_groups<S: Simd>(
 
 #[derive(Clone, Copy)]
 pub struct GemmArgs {
+    /// The first panel, and the bytes from one to the next.
     pub panel: *const u8,
+    pub panel_stride: usize,
     pub block: *const u8,
     pub k: usize,
     /// Where each column's first row goes.
     pub dst: *const *mut f32,
     pub n_cols: usize,
-    /// Rows to be stored, `1..=N`.
+    /// Rows to be stored, `1..=N`, or up to `2 N` if the kernel takes two panels.
     pub n_rows: usize,
 }
 
-/// A panel times a column block of `U N / 4` columns.
-pub struct Gemm<const GROUP: usize, const MIN: bool, const SIGNED: bool, const U: usize>;
+/// A panel, or two with wide groups, times a column block of `U N / 4` columns. `RUN` is [`run_of`] the type, of no matter with
+/// [`Simd::VNNI`].
+pub struct Gemm<const GROUP: usize, const MIN: bool, const RUN: usize, const U: usize>;
 
-impl<const GROUP: usize, const MIN: bool, const SIGNED: bool, const U: usize> Kernel
-    for Gemm<GROUP, MIN, SIGNED, U>
+impl<const GROUP: usize, const MIN: bool, const RUN: usize, const U: usize> Kernel
+    for Gemm<GROUP, MIN, RUN, U>
 {
     type Args = GemmArgs;
 
-    /// Panel and block are of these parameters and of `k` values; `dst` has `n_cols` pointers, each to `n_rows` values.
+    /// Panels and block are of these parameters and of `k` values; `dst` has `n_cols` pointers, each to `n_rows` values.
     #[inline(always)]
     unsafe fn run<S: Simd>(s: S, a: GemmArgs) {
         let cols = U * S::N / 4;
-        let groups = 32 / GROUP;
+        let (step, panels) = (step(GROUP), panels(GROUP));
+        let groups = step / GROUP;
         let (panel_step, block_step) = (panel_step(S::N, GROUP, MIN), block_step(cols, GROUP));
-        let mut acc = [s.zero(); MAX_COLS];
-        let (mut w, mut b) = (a.panel, a.block);
-        for _ in 0..a.k / 32 {
-            // SAFETY: inside the panel and the block, see the module for the layouts.
+        let mut acc = [[s.zero(); MAX_COLS]; MAX_PANELS];
+        // Without a second panel, the first one is multiplied twice.
+        let second = if a.n_rows > S::N { a.panel_stride } else { 0 };
+        let (mut w, mut b) = ([a.panel, a.panel.wrapping_add(second)], a.block);
+        for _ in 0..a.k.div_ceil(step) {
+            // SAFETY: inside the panels and the block, see the module for the layouts.
             unsafe {
-                let scales = b.add(32 * cols).cast::<f32>();
+                let scales = b.add(step * cols).cast::<f32>();
                 for g in 0..groups {
                     let sums = scales.add((1 + g) * cols);
-                    let mut dot = [s.splat_i32(0); MAX_COLS];
+                    let mut dot = [[s.splat_i32(EVEN.to_bits() as i32); MAX_COLS]; MAX_PANELS];
                     if !MIN {
                         for c in 0..cols {
-                            dot[c] = s.splat_i32(sums.add(c).cast::<i32>().read());
+                            let sum = s.splat_i32(sums.add(c).cast::<i32>().read());
+                            for p in 0..panels {
+                                dot[p][c] = sum;
+                            }
                         }
                     }
-                    for j in 8 / groups * g..8 / groups * (g + 1) {
-                        let codes = s.load_int(w.add(j * 4 * S::N));
+                    let j = GROUP / 4 * g;
+                    let block = b.add(4 * j);
+                    let from = [w[0].add(4 * S::N * j), w[1].add(4 * S::N * j)];
+                    Self::dots(s, &mut dot, cols, from, block);
+                    for p in 0..panels {
+                        let w = w[p].add(step * S::N + 4 * S::N * g);
+                        let scale = s.load(w.cast());
+                        let even = s.mul(scale, s.splat(-EVEN));
                         for c in 0..cols {
-                            let x = s.splat_i32(b.add(32 * c + 4 * j).cast::<i32>().read());
-                            dot[c] = if SIGNED && !S::VNNI {
-                                s.dot_signed(dot[c], codes, x)
+                            let x = if S::FUSED {
+                                s.fma(s.cast_f(dot[p][c]), scale, even)
                             } else {
-                                s.dot(dot[c], codes, x)
+                                s.mul(s.sub(s.cast_f(dot[p][c]), s.splat(EVEN)), scale)
                             };
+                            acc[p][c] = s.fma(x, s.splat(scales.add(c).read()), acc[p][c]);
                         }
-                    }
-                    let scale = s.load(w.add((32 + 4 * g) * S::N).cast());
-                    for c in 0..cols {
-                        let x = s.mul(s.to_f32(dot[c]), scale);
-                        acc[c] = s.fma(x, s.splat(scales.add(c).read()), acc[c]);
-                    }
-                    if MIN {
-                        let min = s.load(w.add((32 + 4 * groups + 4 * g) * S::N).cast());
-                        for c in 0..cols {
-                            acc[c] = s.fma(min, s.splat(sums.add(c).read()), acc[c]);
+                        if MIN {
+                            let min = s.load(w.add(4 * S::N * groups).cast());
+                            for c in 0..cols {
+                                acc[p][c] = s.fma(min, s.splat(sums.add(c).read()), acc[p][c]);
+                            }
                         }
                     }
                 }
-                w = w.add(panel_step);
+                w = [w[0].add(panel_step), w[1].add(panel_step)];
                 b = b.add(block_step);
             }
         }
-        for c in 0..cols {
-            if c < a.n_cols {
+        for p in 0..panels {
+            for c in 0..cols {
+                if c < a.n_cols && a.n_rows > p * S::N {
+                    // SAFETY: the caller's promise.
+                    unsafe {
+                        let dst = a.dst.add(c).read().add(p * S::N);
+                        s.store_part(dst, acc[p][c], a.n_rows - p * S::N);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl<const GROUP: usize, const MIN: bool, const RUN: usize, const U: usize>
+    Gemm<GROUP, MIN, RUN, U>
+{
+    /// Adds the products of a group.
+    ///
+    /// # Safety
+    /// `w` and `b` point to the codes of the group in a step of panels and block.
+    #[inline(always)]
+    unsafe fn dots<S: Simd>(
+        s: S,
+        dot: &mut [[S::I; MAX_COLS]; MAX_PANELS],
+        cols: usize,
+        w: [*const u8; MAX_PANELS],
+        b: *const u8,
+    ) {
+        let panels = panels(GROUP);
+        let run = if RUN == 0 || S::VNNI { 1 } else { RUN };
+        for first in (0..GROUP / 4).step_by(run) {
+            let mut sum = [[s.splat_i32(0); MAX_COLS]; MAX_PANELS];
+            for j in first..first + run {
                 // SAFETY: the caller's promise.
-                unsafe { s.store_part(a.dst.add(c).read(), acc[c], a.n_rows) };
+                unsafe {
+                    let mut codes = [s.splat_i32(0); MAX_PANELS];
+                    for p in 0..panels {
+                        codes[p] = s.load_int(w[p].add(j * 4 * S::N));
+                    }
+                    for c in 0..cols {
+                        let x = b.add(step(GROUP) * c + 4 * j).cast::<i32>().read();
+                        let x = s.splat_i32(x);
+                        for p in 0..panels {
+                            if S::VNNI {
+                                dot[p][c] = s.dot(dot[p][c], codes[p], x);
+                            } else if RUN == 0 {
+                                dot[p][c] = s.dot_signed(dot[p][c], codes[p], x);
+                            } else {
+                                sum[p][c] = s.add_i16(sum[p][c], s.pairs(codes[p], x));
+                            }
+                        }
+                    }
+                }
+            }
+            if !S::VNNI && RUN > 0 {
+                for p in 0..panels {
+                    for c in 0..cols {
+                        dot[p][c] = s.add_pairs(dot[p][c], sum[p][c]);
+                    }
+                }
             }
         }
     }
@@ -499,7 +662,7 @@ impl<S: Simd, const C: usize> Sums<S, C> {
     ) {
         // SAFETY: the caller's promise.
         unsafe {
-            let w = scales::<S, W>(s, row, chunk);
+            let w = scales::<S, W>(s, row, chunk, false);
             // Vectors that the scales fill.
             let vectors = (CHUNK / W::GROUP).div_ceil(S::N);
             let has_bias = bias(W::SIGNED, W::OFFSET, S::VNNI) != 0;
@@ -530,7 +693,7 @@ impl<S: Simd, const C: usize> Sums<S, C> {
                 for c in 0..C {
                     let x = s.load_int(x.add(c * stride + 4 * S::N * i));
                     let zero = s.splat_i32(0);
-                    let dot = if W::SIGNED && !S::VNNI {
+                    let dot = if W::SIGNED && W::OFFSET == 0 && !S::VNNI {
                         s.dot_signed(zero, codes, x)
                     } else {
                         s.dot(zero, codes, x)

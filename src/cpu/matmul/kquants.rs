@@ -69,6 +69,7 @@ impl Weights for Q2K {
     const BYTES: usize = 84;
     const GROUP: usize = 16;
     const MIN: bool = true;
+    const TOP: u8 = 3;
 
     #[inline(always)]
     unsafe fn codes<S: Simd>(s: S, chunk: *const u8, i: usize) -> S::I {
@@ -104,6 +105,7 @@ impl Weights for Q3K {
     const BYTES: usize = 110;
     const GROUP: usize = 16;
     const OFFSET: i32 = 4;
+    const TOP: u8 = 7;
 
     #[inline(always)]
     unsafe fn codes<S: Simd>(s: S, chunk: *const u8, i: usize) -> S::I {
@@ -161,6 +163,7 @@ impl Weights for Q4K {
     const BYTES: usize = 144;
     const GROUP: usize = 32;
     const MIN: bool = true;
+    const TOP: u8 = 15;
 
     #[inline(always)]
     unsafe fn codes<S: Simd>(s: S, chunk: *const u8, i: usize) -> S::I {
@@ -183,6 +186,7 @@ impl Weights for Q5K {
     const BYTES: usize = 176;
     const GROUP: usize = 32;
     const MIN: bool = true;
+    const TOP: u8 = 31;
 
     #[inline(always)]
     unsafe fn codes<S: Simd>(s: S, chunk: *const u8, i: usize) -> S::I {
@@ -211,6 +215,7 @@ impl Weights for Q6K {
     const BYTES: usize = 210;
     const GROUP: usize = 16;
     const OFFSET: i32 = 32;
+    const TOP: u8 = 63;
 
     #[inline(always)]
     unsafe fn codes<S: Simd>(s: S, chunk: *const u8, i: usize) -> S::I {

@@ -68,6 +68,7 @@ impl Weights for Q4_0 {
     const BYTES: usize = 18;
     const GROUP: usize = 32;
     const OFFSET: i32 = 8;
+    const TOP: u8 = 15;
 
     #[inline(always)]
     unsafe fn codes<S: Simd>(s: S, chunk: *const u8, i: usize) -> S::I {
@@ -88,6 +89,7 @@ impl Weights for Q4_1 {
     const BYTES: usize = 20;
     const GROUP: usize = 32;
     const MIN: bool = true;
+    const TOP: u8 = 15;
 
     #[inline(always)]
     unsafe fn codes<S: Simd>(s: S, chunk: *const u8, i: usize) -> S::I {
@@ -109,6 +111,7 @@ impl Weights for Q5_0 {
     const BYTES: usize = 22;
     const GROUP: usize = 32;
     const OFFSET: i32 = 16;
+    const TOP: u8 = 31;
 
     #[inline(always)]
     unsafe fn codes<S: Simd>(s: S, chunk: *const u8, i: usize) -> S::I {
@@ -132,6 +135,7 @@ impl Weights for Q5_1 {
     const BYTES: usize = 24;
     const GROUP: usize = 32;
     const MIN: bool = true;
+    const TOP: u8 = 31;
 
     #[inline(always)]
     unsafe fn codes<S: Simd>(s: S, chunk: *const u8, i: usize) -> S::I {
@@ -156,6 +160,7 @@ impl Weights for Q6_0 {
     const BYTES: usize = 26;
     const GROUP: usize = 32;
     const OFFSET: i32 = 32;
+    const TOP: u8 = 63;
 
     #[inline(always)]
     unsafe fn codes<S: Simd>(s: S, chunk: *const u8, i: usize) -> S::I {
@@ -237,6 +242,7 @@ macro_rules! bytes {
             const META: usize = $meta;
             const GROUP: usize = 32;
             const SIGNED: bool = true;
+            const WIDE: bool = true;
 
             #[inline(always)]
             unsafe fn codes<S: Simd>(s: S, chunk: *const u8, i: usize) -> S::I {

@@ -3,7 +3,9 @@
 use std::sync::Barrier;
 use std::sync::atomic::AtomicUsize;
 
+use super::core::DIRECT;
 use super::job::Job;
+use super::kernels::WIDE;
 use crate::cpu::task::{Cursors, Task};
 use crate::graph::{Context, Tensor, UnaryOp};
 use crate::quant::{TYPES, Type, TypeInfo};
@@ -113,8 +115,13 @@ fn rounded(x: &[f32], quantized: bool) -> Vec<f64> {
     if !quantized {
         return x.iter().map(|&x| f64::from(x)).collect();
     }
+    rounded_by(x, 32)
+}
+
+/// Rounded to 8 bits per `group` values.
+fn rounded_by(x: &[f32], group: usize) -> Vec<f64> {
     let mut out = Vec::new();
-    for block in x.chunks(32) {
+    for block in x.chunks(group) {
         let top = block.iter().fold(0.0f32, |m, x| m.max(x.abs()));
         let inverse = if top > 0.0 { 127.0 / top } else { 0.0 };
         let scale = f64::from(top / 127.0);
@@ -139,10 +146,20 @@ fn types() -> impl Iterator<Item = &'static TypeInfo> {
     TYPES.iter().filter(wanted).filter(|t| t.ty != Type::I2_s)
 }
 
+/// The type of a type's rows.
+fn plain(ty: Type) -> Type {
+    let interleaved = ty.info().and_then(|i| (i.interleaved)());
+    interleaved.map_or(ty, |i| i.plain.ty)
+}
+
 /// Types without a kernel of their own, whose activations are not rounded.
 fn is_decoded(ty: Type) -> bool {
-    let interleaved = ty.info().and_then(|i| (i.interleaved)());
-    !super::core::has_codes(interleaved.map_or(ty, |i| i.plain.ty))
+    super::core::group(plain(ty)).is_none()
+}
+
+/// Types for which many activations share a scale, if there are many columns.
+fn is_wide(ty: Type) -> bool {
+    super::core::group(plain(ty)) == Some(WIDE)
 }
 
 #[track_caller]
@@ -193,7 +210,13 @@ fn every_type_at_every_level_and_odd_shapes() {
                 put(w, &weights);
                 put(x, &input[..k * m]);
                 let y = ctx.mul_mat(w, x).unwrap();
-                let (w, x) = (get(w), rounded(&get(x), !is_decoded(info.ty)));
+                let w = get(w);
+                let x = if m > DIRECT && is_wide(info.ty) {
+                    let columns = input[..k * m].chunks(k);
+                    columns.flat_map(|x| rounded_by(x, WIDE)).collect()
+                } else {
+                    rounded(&get(x), !is_decoded(info.ty))
+                };
                 for level in levels() {
                     compute(y, 1, level);
                     for (i, &got) in get(y).iter().enumerate() {

@@ -25,8 +25,13 @@ pub trait Weights: 'static {
     const SIGNED: bool = false;
     /// Signed codes come with 128 added where the dot product wants unsigned ones ([`Simd::VNNI`]).
     const RAISED: bool = false;
-    /// Subtracted from every code; 0 for signed ones and with mins.
+    /// Subtracted from every code. Signed codes that are small come with it added where there is no [`Simd::VNNI`], so that they
+    /// are unsigned there too; it is 0 for others.
     const OFFSET: i32 = 0;
+    /// The largest code, without [`Simd::VNNI`]: products of small ones are first added up as 16-bit numbers.
+    const TOP: u8 = 127;
+    /// Scales don't change within 128 values: then one is enough for as many activations, if they are many.
+    const WIDE: bool = false;
     /// Groups have mins.
     const MIN: bool = false;
 
@@ -167,21 +172,33 @@ pub const fn repeat8(x: [i32; 8]) -> Pattern<i32, 16> {
     Pattern(out)
 }
 
-/// Signed values that are looked up, and the same raised by 128: see [`Weights::RAISED`].
+/// Signed values that are looked up, and the same raised by 128: see [`Weights::RAISED`]. Small ones are raised by
+/// [`Weights::OFFSET`] elsewhere.
 pub struct Values<const N: usize> {
     plain: [i8; N],
     raised: [i8; N],
 }
 
+const fn raised<const N: usize>(values: [i8; N], by: i8) -> [i8; N] {
+    let mut out = values;
+    let mut i = 0;
+    while i < N {
+        out[i] = values[i].wrapping_add(by);
+        i += 1;
+    }
+    out
+}
+
 impl<const N: usize> Values<N> {
-    pub const fn new(plain: [i8; N]) -> Self {
-        let mut raised = plain;
-        let mut i = 0;
-        while i < N {
-            raised[i] = plain[i].wrapping_add(-128);
-            i += 1;
+    pub const fn new(values: [i8; N]) -> Self {
+        Values::with_offset(values, 0)
+    }
+
+    pub const fn with_offset(values: [i8; N], offset: i32) -> Self {
+        Values {
+            plain: raised(values, offset as i8),
+            raised: raised(values, -128),
         }
-        Values { plain, raised }
     }
 
     /// The values as the level wants them.
