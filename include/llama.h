@@ -595,6 +595,9 @@ LLAMA_API bool llama_supports_gpu_offload(void);
 LLAMA_API const char *llama_print_system_info(void);
 
 // Sends all messages to `log_callback` from now on; to stderr again if it is null.
+//
+// # Safety
+// The callback can be called with `user_data` until it is replaced.
 LLAMA_API void llama_log_set(ggml_log_callback log_callback, void *user_data);
 
 // The path of part `split_no` of `split_count`, counted from 0. Returns its length.
