@@ -61,7 +61,8 @@ install: $(BUILD) ## library, headers, pkg-config and CMake files: PREFIX= DESTD
 	for name in libllama.so libggml.so; do ln -sf ../../libikrs.so.0 $(DESTDIR)$(LIBDIR)/ikrs/compat/$$name; done
 	sed 's|@VERSION@|$(VERSION)|; s|@UP@|$(shell realpath -m --relative-to=$(LIBDIR)/pkgconfig $(PREFIX))|' \
 		packaging/ikrs.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/ikrs.pc
-	install -m 644 packaging/ikrs-config.cmake $(DESTDIR)$(LIBDIR)/cmake/ikrs/
+	sed 's|@UP@|$(shell realpath -m --relative-to=$(LIBDIR)/cmake/ikrs $(PREFIX))|' \
+		packaging/ikrs-config.cmake.in > $(DESTDIR)$(LIBDIR)/cmake/ikrs/ikrs-config.cmake
 	sed 's|@VERSION@|$(VERSION)|' packaging/ikrs-config-version.cmake.in > \
 		$(DESTDIR)$(LIBDIR)/cmake/ikrs/ikrs-config-version.cmake
 

@@ -595,6 +595,9 @@ LLAMA_API bool llama_supports_gpu_offload(void);
 LLAMA_API const char *llama_print_system_info(void);
 
 // Sends all messages to `log_callback` from now on; to stderr again if it is null.
+//
+// # Safety
+// The callback can be called with `user_data` until it is replaced.
 LLAMA_API void llama_log_set(ggml_log_callback log_callback, void *user_data);
 
 // The path of part `split_no` of `split_count`, counted from 0. Returns its length.
@@ -780,7 +783,7 @@ void llama_set_abort_callback(struct llama_context *ctx,
 LLAMA_API void llama_synchronize(struct llama_context *ctx);
 
 // Takes a batch through the model. 0: done; 1: the KV cache has no room for it; 2: stopped by the abort callback; -1: the
-// batch is invalid; -2: the computation failed. The log says more.
+// batch is invalid; -2: the computation failed; -3: stopped by the reference's `llama_decode_stop`. The log says more.
 //
 // # Safety
 // The pointer is null or to a context; the batch's arrays are as the header says.
@@ -1849,3 +1852,19 @@ typedef struct llama_chat_message llama_chat_message;
 typedef struct llama_model_quantize_params llama_model_quantize_params;
 typedef struct llama_token_data llama_token_data;
 typedef struct llama_token_data_array llama_token_data_array;
+
+// C++ functions for programs that look inside.
+#if defined(__cplusplus) && defined(LLAMA_API_INTERNAL)
+
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+// The model's tensors with their names. It lives as long as the context.
+const std::vector<std::pair<std::string, struct ggml_tensor *>> & llama_internal_get_tensor_map(struct llama_context *ctx);
+
+// Picks a token by the probabilities of the candidates with the caller's own random numbers.
+llama_token llama_sample_token_with_rng(struct llama_context *ctx, llama_token_data_array *candidates, std::mt19937 &rng);
+
+#endif

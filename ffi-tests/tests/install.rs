@@ -17,10 +17,16 @@ struct Installed {
 
 impl Installed {
     fn new() -> Installed {
+        Installed::with_libraries_in("lib")
+    }
+
+    /// As with `LIBDIR=`, a folder below the prefix.
+    fn with_libraries_in(libdir: &str) -> Installed {
         let dir = paths::scratch();
         run(Command::new("make")
             .current_dir(paths::root())
             .args(["install", "PREFIX=/opt/ikrs"])
+            .arg(format!("LIBDIR=/opt/ikrs/{libdir}"))
             .arg(format!("DESTDIR={}", dir.path().display()))
             .arg(format!(
                 "BUILT={}",
@@ -62,23 +68,27 @@ fn a_c_program_builds_with_pkg_config() {
 
 #[test]
 fn c_programs_build_with_cmake() {
-    let installed = Installed::new();
-    let build = installed.at("build");
-    run(Command::new("cmake")
-        .arg("-S")
-        .arg(paths::root().join("ffi-tests/c/cmake"))
-        .arg("-B")
-        .arg(&build)
-        .arg(format!(
-            "-DCMAKE_PREFIX_PATH={}",
-            installed.at("").display()
-        )));
-    run(Command::new("cmake").arg("--build").arg(&build));
-    assert_eq!(stdout(&mut Command::new(build.join("installed"))), PRINTS);
-    assert_eq!(
-        stdout(&mut Command::new(build.join("installed_static"))),
-        PRINTS
-    );
+    // Debian's folder for libraries is two below the prefix.
+    for libdir in ["lib", "lib/x86_64-linux-gnu"] {
+        let installed = Installed::with_libraries_in(libdir);
+        let build = installed.at("build");
+        let package = installed.at(libdir).join("cmake/ikrs");
+        run(Command::new("cmake")
+            .arg("-S")
+            .arg(paths::root().join("ffi-tests/c/cmake"))
+            .arg("-B")
+            .arg(&build)
+            .arg(match libdir {
+                "lib" => format!("-DCMAKE_PREFIX_PATH={}", installed.at("").display()),
+                _ => format!("-Dikrs_DIR={}", package.display()),
+            }));
+        run(Command::new("cmake").arg("--build").arg(&build));
+        assert_eq!(stdout(&mut Command::new(build.join("installed"))), PRINTS);
+        assert_eq!(
+            stdout(&mut Command::new(build.join("installed_static"))),
+            PRINTS
+        );
+    }
 }
 
 /// A program linked with the reference's libraries runs on the links in `lib/ikrs/compat`, without being linked again.

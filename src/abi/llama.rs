@@ -123,8 +123,11 @@ fn features() -> Vec<(&'static str, bool)> {
 }
 
 /// Sends all messages to `log_callback` from now on; to stderr again if it is null.
+///
+/// # Safety
+/// The callback can be called with `user_data` until it is replaced.
 #[unsafe(no_mangle)]
-pub extern "C" fn llama_log_set(log_callback: ggml_log_callback, user_data: *mut c_void) {
+pub unsafe extern "C" fn llama_log_set(log_callback: ggml_log_callback, user_data: *mut c_void) {
     guard("llama_log_set", (), || {
         log::set_sink(sink(log_callback, user_data));
         // SAFETY: keeps the two for `llama_log_internal`, which hands them a text.
