@@ -183,7 +183,7 @@ static IQ1: LazyLock<Index<8>> =
 static IQ2: LazyLock<Index<8>> =
     LazyLock::new(|| Index::new(&SIGNED, 28, u16::MAX, |c| sequence(c + OFFSET)));
 static IQ3: LazyLock<Index<8>> = LazyLock::new(|| {
-    Index::new(&MAGNITUDES, 64, u16::MAX, |c| {
+    Index::new(&MAGNITUDES, 96, u16::MAX, |c| {
         sequence(c + OFFSET).map(f32::abs)
     })
 });
