@@ -223,7 +223,7 @@ impl<const G: usize> Index<G> {
 /// Values per group with a level.
 const GROUP: usize = 32;
 /// Scales that are tried to find the best one of a group.
-const SCALES: usize = 6;
+const SCALES: usize = 8;
 const PASSES: usize = 2;
 /// Scales that are tried as the common one of a row.
 const COMMON: usize = 32;
