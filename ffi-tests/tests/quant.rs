@@ -224,56 +224,95 @@ fn a_real_model_encodes_with_no_larger_error() {
     });
 }
 
+/// How rows and the importance of their columns are made.
+#[derive(Clone, Copy, Debug)]
+enum Rows {
+    /// Columns of uneven magnitude and importance, as in models.
+    Uneven,
+    /// Equal columns, of which few are important.
+    Sparse,
+    /// Heavy tails, and no importance for some columns.
+    Tails,
+}
+
+impl Rows {
+    fn value(self, random: &mut Random, i: usize) -> f32 {
+        let v = random.normal();
+        0.01 * match self {
+            Rows::Uneven => v * (1.0 + (i % 7) as f32),
+            Rows::Sparse => v,
+            Rows::Tails => v / random.uniform().max(0.01).powf(0.4) as f32,
+        }
+    }
+
+    fn weight(self, random: &mut Random) -> f32 {
+        let (v, u) = (random.normal().exp(), random.uniform());
+        match self {
+            Rows::Uneven => v,
+            Rows::Sparse => v * if u < 0.03 { 100.0 } else { 0.1 },
+            Rows::Tails => v * if u < 0.2 { 0.0 } else { 1.0 },
+        }
+    }
+}
+
+/// The squared error of each library over that of the reference on some rows of `n` values, each of `16`.
+fn error_ratio(libs: &[Quant; 2], ty: Type, rows: Rows, weighted: bool) -> f64 {
+    let n = row_of(ty.info().unwrap());
+    let mut random = Random(44);
+    let mut errors = [0f64; 2];
+    for _ in 0..16 {
+        let values: Vec<f32> = (0..n).map(|i| rows.value(&mut random, i)).collect();
+        let weights: Vec<f32> = (0..n).map(|_| rows.weight(&mut random)).collect();
+        let given = weighted.then_some(weights.as_slice());
+        for (lib, error) in libs.iter().zip(&mut errors) {
+            let row = lib.encode(ty, &values, given);
+            let back = libs[1].decode(ty, &row, n).unwrap();
+            for ((x, y), w) in values.iter().zip(&back).zip(&weights) {
+                let w = if weighted { f64::from(*w) } else { 1.0 };
+                *error += w * f64::from(x - y).powi(2);
+            }
+        }
+    }
+    errors[0] / errors[1]
+}
+
 #[test]
 fn other_types_encode_with_no_larger_error() {
-    let [ikrs, reference] = Quant::both();
+    let libs = Quant::both();
     let mut log_ratios = Vec::new();
+    let mut misses = Vec::new();
     for info in TYPES
         .iter()
         .filter(|info| info.quantized && !MISREAD.contains(&info.ty))
         .filter(|info| info.plain.is_none())
     {
-        let (ty, n) = (info.ty, row_of(info));
-        if ikrs.traits(ty).from_float.is_none() || reference.traits(ty).to_float.is_none() {
+        let ty = info.ty;
+        if libs[0].traits(ty).from_float.is_none() || libs[1].traits(ty).to_float.is_none() {
             continue;
         }
         for weighted in [false, true] {
             if !weighted && info.needs_imatrix {
                 continue;
             }
-            let mut random = Random(44);
-            let mut errors = [0f64; 2];
-            for _ in 0..16 {
-                // Rows with columns of uneven magnitude and importance, as in models.
-                let values: Vec<f32> = (0..n)
-                    .map(|i| random.normal() * (1.0 + (i % 7) as f32) * 0.01)
-                    .collect();
-                let weights: Vec<f32> = (0..n).map(|_| random.normal().exp()).collect();
-                let given = weighted.then_some(weights.as_slice());
-                for (lib, error) in [&ikrs, &reference].into_iter().zip(&mut errors) {
-                    let row = lib.encode(ty, &values, given);
-                    let back = reference.decode(ty, &row, n).unwrap();
-                    for ((x, y), w) in values.iter().zip(&back).zip(&weights) {
-                        *error +=
-                            f64::from(if weighted { *w } else { 1.0 }) * f64::from(x - y).powi(2);
-                    }
+            for rows in [Rows::Uneven, Rows::Sparse, Rows::Tails] {
+                let ratio = error_ratio(&libs, ty, rows, weighted);
+                let line = format!(
+                    "{} (weighted: {weighted}, {rows:?}): {ratio:.4} x",
+                    ty.name()
+                );
+                println!("{line}");
+                if ratio > 1.01 {
+                    misses.push(line);
                 }
+                log_ratios.push(ratio.ln());
             }
-            let ratio = errors[0] / errors[1];
-            // These miss the limit on such rows by 0.0006 and 0.0013; on a real model they hold it, see the test of that.
-            let limit = match (ty, weighted) {
-                (Type::Q4_1 | Type::Iq3_kt, true) => 1.015,
-                _ => 1.01,
-            };
-            assert!(
-                ratio <= limit,
-                "{} (weighted: {weighted}): error {ratio} × the reference's",
-                ty.name()
-            );
-            log_ratios.push(ratio.ln());
         }
     }
     let mean = (log_ratios.iter().sum::<f64>() / log_ratios.len() as f64).exp();
+    assert!(
+        misses.is_empty(),
+        "errors over the reference's: {misses:#?}"
+    );
     assert!(
         mean <= 0.995,
         "errors are {mean} × the reference's in the mean"

@@ -36,13 +36,13 @@ pub trait Grid: Copy {
         [4 * i, 4 * i + 1, 4 * i + 2, 4 * i + 3]
     }
 
-    /// The grid values for four numbers under eight inverse scales.
+    /// The grid values for eight times four scaled numbers that are coded together.
     #[inline(always)]
-    fn quad_values(&self, x: &[f32; 4], _w: &[f32; 4], inverse: &Lanes) -> [Lanes; 4] {
+    fn quad_values(&self, t: &[Lanes; 4], _w: &[Lanes; 4]) -> [Lanes; 4] {
         let mut values = [[0.0; LANES]; 4];
         for k in 0..4 {
             for l in 0..LANES {
-                values[k][l] = self.nearest(x[k], inverse[l]);
+                values[k][l] = self.nearest(t[k][l], 1.0);
             }
         }
         values

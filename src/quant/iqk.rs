@@ -306,11 +306,11 @@ macro_rules! per_block {
                     grids: &Self::GRIDS,
                     ladders: Self::ladders(),
                     levels: $levels,
-                    windows: $windows,
+                    windows: [1, $windows],
                 };
                 let xs = values.as_chunks::<BLOCK>().0;
                 for (i, (block, x)) in blocks_mut::<Self>(out).iter_mut().zip(xs).enumerate() {
-                    let w = search::block_importance(x, weights, i);
+                    let w = search::block_importance(s, x, weights, i);
                     *block = $block::new(&scaled.block::<_, 16, 16>(s, x, &w, weights.is_some()));
                 }
             }
@@ -580,7 +580,7 @@ macro_rules! per_row {
                     grids: &Self::GRIDS,
                     ladders: Self::ladders(),
                     levels: $levels,
-                    windows: $windows,
+                    windows: [1, $windows],
                 };
                 let store = |d| <$scale as RowScale>::new(d).get();
                 let (d, fits) = scaled.row::<_, 8, 32>(s, values, weights, store);

@@ -78,7 +78,7 @@ impl Grid for EvenIq4 {
 
     /// Each value's nearest; if the number of bits is odd, the cheapest exchange for the nearest of the other parity.
     #[inline(always)]
-    fn quad_values(&self, x: &[f32; 4], w: &[f32; 4], inverse: &Lanes) -> [Lanes; 4] {
+    fn quad_values(&self, t: &[Lanes; 4], w: &[Lanes; 4]) -> [Lanes; 4] {
         const EVEN: [f32; 8] = by_parity::<0>();
         const ODD: [f32; 8] = by_parity::<1>();
         let mut values = [[0.0; LANES]; 4];
@@ -88,14 +88,14 @@ impl Grid for EvenIq4 {
         let mut parity = [1f32; LANES];
         for k in 0..4 {
             for l in 0..LANES {
-                let t = x[k].mul_add(inverse[l], -self.0.shift);
+                let t = t[k][l] - self.0.shift;
                 let (even, odd) = (nearest_of(&EVEN, t), nearest_of(&ODD, t));
                 let worse = (t - odd) * (t - odd) - (t - even) * (t - even);
                 let keep = worse >= 0.0;
                 values[k][l] = if keep { even } else { odd };
                 others[k][l] = if keep { odd } else { even };
                 parity[l] = if keep { parity[l] } else { -parity[l] };
-                let loss = w[k] * worse.abs();
+                let loss = w[k][l] * worse.abs();
                 losses[k][l] = loss;
                 least[l] = if loss < least[l] { loss } else { least[l] };
             }
@@ -194,7 +194,7 @@ impl EncodeVectors for Iq4_kss {
             grids: &Self::GRIDS.map(EvenIq4),
             ladders: &*LADDERS,
             levels: Levels::odd(127.0),
-            windows: 2,
+            windows: [1, 2],
         };
         let store = |d| <[u8; 4] as RowScale>::new(d).get();
         let (d, fits) = scaled.row::<_, 8, 32>(s, values, weights, store);
@@ -331,6 +331,9 @@ pub const PAIRS: [[u8; 2]; 32] = [
     [7, 5],
 ];
 
+/// Added to weights, which are around 1.
+const NEXT_TO_NOTHING: f32 = 1e-20;
+
 /// The number of each pair of codes; 0 for pairs that there are not.
 const fn pair_numbers() -> [[u8; 8]; 8] {
     let mut numbers = [[0; 8]; 8];
@@ -379,26 +382,17 @@ impl Grid for PairedIq3 {
 
     /// Two pairs, each the best of all.
     #[inline(always)]
-    fn quad_values(&self, x: &[f32; 4], w: &[f32; 4], inverse: &Lanes) -> [Lanes; 4] {
+    fn quad_values(&self, t: &[Lanes; 4], w: &[Lanes; 4]) -> [Lanes; 4] {
         const VALUES: [[f32; 2]; 32] = pair_values();
         let mut values = [[0.0; LANES]; 4];
-        // Where both have no weight, nearness decides.
-        let w = if w[0] + w[1] + w[2] + w[3] > 0.0 {
-            *w
-        } else {
-            [1.0; 4]
-        };
         for k in [0, 2] {
-            let mut t = [[0.0; LANES]; 2];
-            for l in 0..LANES {
-                t[0][l] = x[k] * inverse[l];
-                t[1][l] = x[k + 1] * inverse[l];
-            }
             let mut least = [f32::INFINITY; LANES];
             for pair in &VALUES {
                 for l in 0..LANES {
-                    let (a, b) = (t[0][l] - pair[0], t[1][l] - pair[1]);
-                    let error = (w[k] * a).mul_add(a, w[k + 1] * b * b);
+                    let (a, b) = (t[k][l] - pair[0], t[k + 1][l] - pair[1]);
+                    // Where both have no weight, nearness decides.
+                    let (wa, wb) = (w[k][l] + NEXT_TO_NOTHING, w[k + 1][l] + NEXT_TO_NOTHING);
+                    let error = (wa * a).mul_add(a, wb * b * b);
                     let better = error < least[l];
                     least[l] = if better { error } else { least[l] };
                     values[k][l] = if better { pair[0] } else { values[k][l] };
@@ -500,7 +494,7 @@ impl EncodeVectors for Iq2_kl {
             grids: &[PairedIq3],
             ladders: &*LADDERS,
             levels: Levels::signed(6),
-            windows: 1,
+            windows: [1, 1],
         };
         let store = |d| Half::saturating(d).get();
         let (d, fits) = scaled.row::<_, 8, 32>(s, values, weights, store);

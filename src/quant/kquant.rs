@@ -239,10 +239,14 @@ macro_rules! affine {
             fn encode<S: Simd>(s: S, values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
                 let xs = values.as_chunks().0;
                 for (i, (block, x)) in blocks_mut::<Self>(out).iter_mut().zip(xs).enumerate() {
-                    let w = search::block_importance(x, weights, i);
-                    *block = $block::new(
-                        superblock::affine::<S, $groups, $size, $bits, $level_bits>(s, x, &w),
-                    );
+                    let w = search::block_importance(s, x, weights, i);
+                    *block =
+                        $block::new(superblock::affine::<S, $groups, $size, $bits, $level_bits>(
+                            s,
+                            x,
+                            &w,
+                            weights.is_some(),
+                        ));
                 }
             }
         }
@@ -340,7 +344,7 @@ impl Q6_kBlock {
 /// Defines a type whose groups have only a scale.
 macro_rules! symmetric {
     ($ty:ident, $block:ident, $name:literal, bits: $bits:literal, level_bits: $level_bits:literal, rungs: $rungs:literal,
-     weights: $weights:expr, activation: $activation:expr, repacked: $repacked:expr) => {
+     windows: $windows:expr, activation: $activation:expr, repacked: $repacked:expr) => {
         pub struct $ty;
         impl BlockFormat for $ty {
             const TYPE: Type = Type::$ty;
@@ -375,11 +379,11 @@ macro_rules! symmetric {
                     grids: &[Signed::<$bits>],
                     ladders: &*LADDERS,
                     levels: Levels::signed($level_bits),
-                    windows: 3,
+                    windows: $windows,
                 };
                 let xs = values.as_chunks::<BLOCK>().0;
                 for (i, (block, x)) in blocks_mut::<Self>(out).iter_mut().zip(xs).enumerate() {
-                    let w = $weights(x, weights, i);
+                    let w = search::block_importance(s, x, weights, i);
                     *block = $block::new(scaled.block::<_, 16, 16>(s, x, &w, weights.is_some()));
                 }
             }
@@ -387,10 +391,10 @@ macro_rules! symmetric {
     };
 }
 
-symmetric!(Q3_k, Q3_kBlock, "q3_K", bits: 3, level_bits: 6, rungs: 20.0, weights: search::block_importance,
-    activation: Type::Q8_k, repacked: Type::Q3_k_r4);
-symmetric!(Q6_k, Q6_kBlock, "q6_K", bits: 6, level_bits: 8, rungs: 48.0, weights: superblock::plain_importance,
-    activation: Type::Q8_2_x4, repacked: Type::Q6_k_r4);
+symmetric!(Q3_k, Q3_kBlock, "q3_K", bits: 3, level_bits: 6, rungs: 20.0,
+    windows: [0, 3], activation: Type::Q8_k, repacked: Type::Q3_k_r4);
+symmetric!(Q6_k, Q6_kBlock, "q6_K", bits: 6, level_bits: 8, rungs: 48.0,
+    windows: [1, 3], activation: Type::Q8_2_x4, repacked: Type::Q6_k_r4);
 
 /// 256 signed bytes and a scale. `sum` is the scale times the sum of all codes, `bsums` are the sums of codes by 16.
 #[repr(C)]

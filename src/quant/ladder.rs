@@ -196,7 +196,8 @@ pub struct Chosen {
 }
 
 impl Scored {
-    /// Scores a group on some grids (at most two), under `windows` times [`STEPS`] scales of each sign.
+    /// Scores a group on some grids (at most two), under `windows` times [`STEPS`] scales of each sign. If under none, the scales are
+    /// said to be best that put the largest value on an end of the grid.
     #[inline(always)]
     pub fn new<S: Simd, L: Ladder, const N: usize>(
         s: S,
@@ -227,6 +228,10 @@ impl Scored {
                 let inverse = end / largest;
                 let first = (rungs.per_octave * log2_of(inverse)).round() - (STEPS / 2) as f32;
                 let set = 2 * g + e;
+                if windows == 0 {
+                    scored.ideal[set] = 1.0 / inverse;
+                    scored.best = scored.ideal[0];
+                }
                 let mut most = -1f32;
                 for window in 0..windows {
                     let first = first + (window * STEPS) as f32;
@@ -325,7 +330,7 @@ impl Scored {
         let inverse_d = search::inverse(d);
         let each = STEPS / (2 * grids.len());
         let mut tried = [0f32; STEPS];
-        let (mut scales, mut inverses, mut shifts) = (tried, tried, tried);
+        let (mut scales, mut shifts) = (tried, tried);
         for set in 0..2 * grids.len() {
             let near = levels.nearest(self.ideal[set] * inverse_d);
             for i in 0..each {
@@ -336,28 +341,7 @@ impl Scored {
                 shifts[l] = grids[set / 2].shift();
             }
         }
-        for l in 0..STEPS {
-            inverses[l] = search::inverse(scales[l]);
-        }
-        let (mut errors, mut sums) = ([0f32; STEPS], Sums::default());
-        for from in (0..STEPS).step_by(S::N) {
-            let (scale, inverse) = (s.load_at(&scales, from), s.load_at(&inverses, from));
-            let shift = s.load_at(&shifts, from);
-            let (mut error, mut xv, mut vv) = (s.zero(), s.zero(), s.zero());
-            for i in 0..N {
-                let (number, weight) = (s.splat(x[i]), s.splat(w[i]));
-                let t = s.sub(s.mul(number, inverse), shift);
-                let v = s.add(G::round(s, t), shift);
-                let miss = s.fnma(scale, v, number);
-                error = s.fma(s.mul(weight, miss), miss, error);
-                let wv = s.mul(weight, v);
-                xv = s.fma(wv, number, xv);
-                vv = s.fma(wv, v, vv);
-            }
-            s.store_at(&mut errors, from, error);
-            s.store_at(&mut sums.xv, from, xv);
-            s.store_at(&mut sums.vv, from, vv);
-        }
+        let (errors, sums) = exact_errors::<S, G, N>(s, x, w, &scales, &shifts);
         let mut best = each / 2;
         for l in 0..STEPS {
             best = if errors[l] < errors[best] { l } else { best };
@@ -370,6 +354,79 @@ impl Scored {
             vv: sums.vv[best],
         }
     }
+}
+
+impl Scored {
+    /// The best scale of a group that has one of its own: `store` rounds it to what is stored. Scales close to the best ones of either
+    /// sign are tried, then those close to what suits the codes best.
+    #[inline(always)]
+    pub fn own_scale<S: Simd, G: Grid, const N: usize>(
+        &self,
+        s: S,
+        grid: G,
+        x: &[f32; N],
+        w: &[f32; N],
+        store: impl Fn(f32) -> f32,
+    ) -> f32 {
+        const NEAR: f32 = 0.008;
+        let shifts = [grid.shift(); STEPS];
+        let mut best = (f32::INFINITY, self.best);
+        let mut near = [self.ideal[0], self.ideal[1]];
+        for step in [NEAR, 0.25 * NEAR] {
+            let mut scales = [0f32; STEPS];
+            for (l, scale) in scales.iter_mut().enumerate() {
+                let half = STEPS / 2;
+                *scale =
+                    store(near[l / half] * (1.0 + step * ((l % half) as f32 - half as f32 * 0.5)));
+            }
+            let (errors, sums) = exact_errors::<S, G, N>(s, x, w, &scales, &shifts);
+            let mut at = 0;
+            for l in 0..STEPS {
+                at = if errors[l] < errors[at] { l } else { at };
+            }
+            if errors[at] < best.0 {
+                best = (errors[at], scales[at]);
+            }
+            let suited = sums.xv[at] * search::inverse(sums.vv[at]);
+            near = [suited, suited * (1.0 + step)];
+        }
+        best.1
+    }
+}
+
+/// The exact errors of a group under some scales, each with what it adds to the grid's values; and the sums.
+#[inline(always)]
+fn exact_errors<S: Simd, G: Grid, const N: usize>(
+    s: S,
+    x: &[f32; N],
+    w: &[f32; N],
+    scales: &[f32; STEPS],
+    shifts: &[f32; STEPS],
+) -> ([f32; STEPS], Sums) {
+    let mut inverses = [0f32; STEPS];
+    for l in 0..STEPS {
+        inverses[l] = search::inverse(scales[l]);
+    }
+    let (mut errors, mut sums) = ([0f32; STEPS], Sums::default());
+    for from in (0..STEPS).step_by(S::N) {
+        let (scale, inverse) = (s.load_at(scales, from), s.load_at(&inverses, from));
+        let shift = s.load_at(shifts, from);
+        let (mut error, mut xv, mut vv) = (s.zero(), s.zero(), s.zero());
+        for i in 0..N {
+            let (number, weight) = (s.splat(x[i]), s.splat(w[i]));
+            let t = s.sub(s.mul(number, inverse), shift);
+            let v = s.add(G::round(s, t), shift);
+            let miss = s.fnma(scale, v, number);
+            error = s.fma(s.mul(weight, miss), miss, error);
+            let wv = s.mul(weight, v);
+            xv = s.fma(wv, number, xv);
+            vv = s.fma(wv, v, vv);
+        }
+        s.store_at(&mut errors, from, error);
+        s.store_at(&mut sums.xv, from, xv);
+        s.store_at(&mut sums.vv, from, vv);
+    }
+    (errors, sums)
 }
 
 /// Levels that are tried around the best one of each set.

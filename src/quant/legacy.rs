@@ -7,7 +7,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::search::WIDE;
-use super::{BlockFormat, Encode, EncodeVectors, Half, Type, blocks, blocks_mut, search};
+use super::{BlockFormat, EncodeVectors, Half, Type, blocks, blocks_mut, search};
 use crate::simd::Simd;
 
 /// Values per block, here.
@@ -42,8 +42,10 @@ fn pack<const HIGH: usize>(codes: &[u8; BLOCK]) -> ([u8; HIGH], [u8; 16]) {
         low[j] = codes[j] & 15 | codes[j + 16] << 4;
     }
     if HIGH == 4 {
-        for j in 0..BLOCK {
-            high[j / 8] |= (codes[j] >> 4) << (j % 8);
+        for (high, codes) in high.iter_mut().zip(codes.as_chunks::<8>().0) {
+            // Multiplied by 2^(56 - 7 i), bit 4 of byte `i`, moved to bit 0, comes to bit `i` of the top byte.
+            let bits = u64::from_le_bytes(*codes) >> 4 & 0x0101_0101_0101_0101;
+            *high = (bits.wrapping_mul(0x0102_0408_1020_4080) >> 56) as u8;
         }
     } else if HIGH == 8 {
         for j in 0..BLOCK {
@@ -56,7 +58,7 @@ fn pack<const HIGH: usize>(codes: &[u8; BLOCK]) -> ([u8; HIGH], [u8; 16]) {
 /// Defines a symmetric type.
 macro_rules! symmetric {
     ($ty:ident, $block:ident, $name:literal, bits: $bits:literal, high: $high:literal, repacked: $repacked:expr,
-     plain: $plain:expr, fast: $fast:expr, reference_is_fast: $reference:literal) => {
+     plain: $plain:expr, $(fast: $fast:expr,)? reference_is_fast: $reference:literal) => {
         #[repr(C)]
         #[derive(Clone, Copy, Debug, Pod, Zeroable)]
         pub struct $block {
@@ -108,81 +110,111 @@ macro_rules! symmetric {
                 blocks::<Self>(row).iter().all(|b| b.d.is_finite())
             }
         }
-        impl Encode for $ty {
+        impl EncodeVectors for $ty {
             const REFERENCE_IS_FAST: bool = $reference;
 
             #[inline(always)]
-            fn encode(values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
-                let out = blocks_mut::<Self>(out);
+            fn encode<S: Simd>(s: S, values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
+                let (out, xs) = (blocks_mut::<Self>(out), values.as_chunks::<BLOCK>().0);
                 match weights {
                     Some(weights) => {
-                        let sigma2 = search::mean_square(values);
-                        let pairs = values.as_chunks().0.iter().zip(weights.as_chunks().0);
-                        for (block, (x, w)) in out.iter_mut().zip(pairs) {
-                            let w = search::importance(x, w, sigma2);
+                        for (i, (block, x)) in out.iter_mut().zip(xs).enumerate() {
+                            let w = search::block_importance(s, x, Some(weights), i);
                             *block = $block::new(search::symmetric::<BLOCK, $bits>(x, &w));
                         }
                     }
                     None => {
-                        for (block, x) in out.iter_mut().zip(values.as_chunks::<BLOCK>().0) {
-                            *block = $block::new($plain(x));
+                        for (block, x) in out.iter_mut().zip(xs) {
+                            *block = $block::new($plain(s, x));
                         }
                     }
                 }
             }
 
-            #[inline(always)]
+            $(#[inline(always)]
             fn encode_fast(values: &[f32], out: &mut [u8]) {
                 let out = blocks_mut::<Self>(out);
                 for (block, x) in out.iter_mut().zip(values.as_chunks::<BLOCK>().0) {
                     *block = $block::new($fast(x));
                 }
-            }
+            })?
         }
     };
 }
 
 symmetric!(Q4_0, Q4_0Block, "q4_0", bits: 4, high: 0, repacked: Type::Q4_0_r8,
-    plain: extreme::<4>, fast: refined_extreme::<4>, reference_is_fast: false);
+    plain: extreme::<S, 4>, fast: refined_extreme::<4>, reference_is_fast: false);
 symmetric!(Q5_0, Q5_0Block, "q5_0", bits: 5, high: 4, repacked: Type::Q5_0_r4,
-    plain: extreme::<5>, fast: extreme::<5>, reference_is_fast: false);
+    plain: extreme::<S, 5>, reference_is_fast: false);
 symmetric!(Q6_0, Q6_0Block, "q6_0", bits: 6, high: 8, repacked: Type::Q6_0_r4,
-    plain: search::symmetric_square::<BLOCK, 6>, fast: refined_extreme::<6>, reference_is_fast: true);
+    plain: square::<S, 6>, fast: refined_extreme::<6>, reference_is_fast: true);
+
+/// [`search::symmetric_square`].
+#[inline(always)]
+fn square<S: Simd, const BITS: u32>(_: S, x: &[f32; BLOCK]) -> (f32, [u8; BLOCK]) {
+    search::symmetric_square::<BLOCK, BITS>(x)
+}
+
+/// The values of a block in as many vectors as it takes; the others are zero.
+#[inline(always)]
+fn vectors<S: Simd>(s: S, x: &[f32; BLOCK]) -> [S::F; BLOCK / 8] {
+    let mut v = [s.zero(); BLOCK / 8];
+    for i in 0..BLOCK / S::N {
+        v[i] = s.load_at(x, i * S::N);
+    }
+    v
+}
+
+/// The least and the greatest value.
+#[inline(always)]
+fn ends<S: Simd>(s: S, v: &[S::F; BLOCK / 8]) -> (f32, f32) {
+    let (mut least, mut greatest) = (v[0], v[0]);
+    for i in 1..BLOCK / S::N {
+        least = s.min(v[i], least);
+        greatest = s.max(v[i], greatest);
+    }
+    (-s.max_of(s.neg(least)), s.max_of(greatest))
+}
+
+/// The whole parts of numbers `v * inverse + offset`, limited to `0..=top`.
+#[inline(always)]
+fn whole<S: Simd>(s: S, v: &[S::F; BLOCK / 8], inverse: f32, offset: f32, top: f32) -> [u8; BLOCK] {
+    let mut codes = [0i8; BLOCK];
+    for i in 0..BLOCK / S::N {
+        let t = s.fused(v[i], s.splat(inverse), s.splat(offset));
+        // A NaN becomes zero.
+        let t = s.min(s.max(t, s.zero()), s.splat(top));
+        let rounded = s.round(t);
+        let below = s.sub(rounded, s.splat(1.0));
+        let code = s.select(s.lt(t, rounded), below, rounded);
+        s.store_i8_at(&mut codes, i * S::N, s.to_i32(code));
+    }
+    bytemuck::cast(codes)
+}
+
+/// Scale and codes: the value of largest magnitude (the first such value) gets the lowest code.
+#[inline(always)]
+fn extreme<S: Simd, const BITS: u32>(s: S, x: &[f32; BLOCK]) -> (f32, [u8; BLOCK]) {
+    let v = vectors(s, x);
+    let (least, greatest) = ends(s, &v);
+    let largest = if greatest > -least {
+        greatest
+    } else if greatest < -least {
+        least
+    } else {
+        search::largest(x)
+    };
+    let half = (1 << (BITS - 1)) as f32;
+    let d = largest / -half;
+    let inverse = if d != 0.0 { 1.0 / d } else { 0.0 };
+    (d, whole(s, &v, inverse, half + 0.5, 2.0 * half - 1.0))
+}
 
 /// The scale that puts the value of largest magnitude on the lowest code, and its inverse (0 for a block of zeros).
 #[inline(always)]
 fn extreme_scale<const BITS: u32>(x: &[f32; BLOCK]) -> (f32, f32) {
     let d = search::largest(x) / -((1 << (BITS - 1)) as f32);
     (d, if d != 0.0 { 1.0 / d } else { 0.0 })
-}
-
-/// Codes for a given inverse scale.
-#[inline(always)]
-fn symmetric_codes<const BITS: u32>(x: &[f32; BLOCK], inverse: f32) -> [u8; BLOCK] {
-    let half = (1 << (BITS - 1)) as f32 + 0.5;
-    let mut codes = [0; BLOCK];
-    for j in 0..BLOCK {
-        // A NaN compares as less.
-        let t = search::limit(x[j].mul_add(inverse, half), 0.0, 2.0 * half - 1.5);
-        codes[j] = whole(t);
-    }
-    codes
-}
-
-/// The whole part of a number from 0 to 255, in the form that becomes vector instructions.
-#[inline(always)]
-fn whole(t: f32) -> u8 {
-    // The sum rounds to nearest; what went up comes down again.
-    let rounded = (t + 8_388_608.0).to_bits() as u8;
-    let back = f32::from(rounded);
-    if back > t { rounded - 1 } else { rounded }
-}
-
-/// Scale and codes: the value of largest magnitude gets the lowest code.
-#[inline(always)]
-fn extreme<const BITS: u32>(x: &[f32; BLOCK]) -> (f32, [u8; BLOCK]) {
-    let (d, inverse) = extreme_scale::<BITS>(x);
-    (d, symmetric_codes::<BITS>(x, inverse))
 }
 
 /// As [`extreme`], then the scale is fitted to the codes, weighting each value by its square.
@@ -269,19 +301,17 @@ macro_rules! affine {
         impl EncodeVectors for $ty {
             #[inline(always)]
             fn encode<S: Simd>(s: S, values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
-                let out = blocks_mut::<Self>(out);
+                let (out, xs) = (blocks_mut::<Self>(out), values.as_chunks::<BLOCK>().0);
                 match weights {
                     Some(weights) => {
-                        let sigma2 = search::mean_square(values);
-                        let pairs = values.as_chunks().0.iter().zip(weights.as_chunks().0);
-                        for (block, (x, w)) in out.iter_mut().zip(pairs) {
-                            let w = search::importance(x, w, sigma2);
+                        for (i, (block, x)) in out.iter_mut().zip(xs).enumerate() {
+                            let w = search::block_importance(s, x, Some(weights), i);
                             *block = $block::new(fitted_range::<S, $bits>(s, x, &w));
                         }
                     }
                     None => {
-                        for (block, x) in out.iter_mut().zip(values.as_chunks::<BLOCK>().0) {
-                            *block = $block::new(range::<$bits>(x));
+                        for (block, x) in out.iter_mut().zip(xs) {
+                            *block = $block::new(range::<S, $bits>(s, x));
                         }
                     }
                 }
@@ -300,20 +330,23 @@ fn fitted_range<S: Simd, const BITS: u32>(
     x: &[f32; BLOCK],
     w: &[f32; BLOCK],
 ) -> (f32, f32, [u8; BLOCK]) {
+    let Some(group) = search::Affine::new(x, w) else {
+        return (0.0, 0.0, [0; BLOCK]);
+    };
+    let top = ((1 << BITS) - 1) as f32;
+    let wide = group.search::<S, BITS>(s, 3);
     // What is best before rounding need not be best after it.
     let mut found = (0f32, 0f32, f32::INFINITY);
-    for refits in [0, 4] {
-        let (d, min, _) = search::affine::<S, BLOCK, BITS>(s, x, w, refits);
+    for (d, min) in [wide, group.refit::<BITS>(wide, 4)] {
         let (mut scales, mut mins) = ([0f32; WIDE], [0f32; WIDE]);
         for l in 0..WIDE {
             // The nearest half floats first, and those next to them.
             let i = (l as i32 + 7) % 16;
             scales[l] = Half::saturating(d).away(i % 3 - 1).get();
-            mins[l] = Half::saturating(min).away(i / 3 - 2).get();
+            mins[l] = Half::saturating(-min).away(i / 3 - 2).get();
         }
-        let top = ((1 << BITS) - 1) as f32;
         let (best, error) = search::best_pair(s, x, w, (&scales, &mins), top);
-        if error < found.2 || refits == 0 {
+        if error < found.2 || found.2 == f32::INFINITY {
             found = (scales[best], mins[best], error);
         }
     }
@@ -321,7 +354,6 @@ fn fitted_range<S: Simd, const BITS: u32>(
     let inverse = search::inverse(d);
     let mut codes = [0; BLOCK];
     for j in 0..BLOCK {
-        let top = ((1 << BITS) - 1) as f32;
         codes[j] = search::limit(search::round_product(x[j] + min, inverse), 0.0, top) as u8;
     }
     (d, -min, codes)
@@ -329,17 +361,16 @@ fn fitted_range<S: Simd, const BITS: u32>(
 
 /// Scale, minimum and codes that spread the codes evenly from the least to the largest value.
 #[inline(always)]
-fn range<const BITS: u32>(x: &[f32; BLOCK]) -> (f32, f32, [u8; BLOCK]) {
-    let (min, max) = search::range(x);
-    let top = (1 << BITS) - 1;
-    let d = (max - min) / top as f32;
+fn range<S: Simd, const BITS: u32>(s: S, x: &[f32; BLOCK]) -> (f32, f32, [u8; BLOCK]) {
+    let mut v = vectors(s, x);
+    let (min, max) = ends(s, &v);
+    let top = ((1 << BITS) - 1) as f32;
+    let d = (max - min) / top;
     let inverse = if d != 0.0 { 1.0 / d } else { 0.0 };
-    let mut codes = [0; BLOCK];
-    for (q, v) in codes.iter_mut().zip(x) {
-        let t = search::limit((v - min).mul_add(inverse, 0.5), 0.0, top as f32);
-        *q = whole(t);
+    for v in &mut v {
+        *v = s.sub(*v, s.splat(min));
     }
-    (d, min, codes)
+    (d, min, whole(s, &v, inverse, 0.5, top))
 }
 
 /// 32 signed bytes and a scale.
@@ -359,22 +390,35 @@ pub struct Q8_1Block {
     pub qs: [i8; BLOCK],
 }
 
-/// Codes of a block for a given inverse scale that maps its values to -127..=127.
+/// The largest magnitude of a block.
 #[inline(always)]
-fn byte_codes(x: &[f32; BLOCK], inverse: f32, round: impl Fn(f32) -> f32) -> [i8; BLOCK] {
-    let mut codes = [0; BLOCK];
-    for (q, v) in codes.iter_mut().zip(x) {
-        *q = round(v * inverse) as i32 as i8;
+fn amax<S: Simd>(s: S, v: &[S::F; BLOCK / 8]) -> f32 {
+    let mut most = s.abs(v[0]);
+    for i in 1..BLOCK / S::N {
+        most = s.max(s.abs(v[i]), most);
     }
-    codes
+    s.max_of(most)
 }
 
 /// Scale and codes with the largest magnitude on ±127, ties away from zero.
 #[inline(always)]
-fn bytes_exact(x: &[f32; BLOCK]) -> (f32, [i8; BLOCK]) {
-    let d = x.iter().fold(0f32, |m, v| m.max(v.abs())) / 127.0;
+fn bytes_exact<S: Simd>(s: S, x: &[f32; BLOCK]) -> (f32, [i8; BLOCK]) {
+    let v = vectors(s, x);
+    let d = amax(s, &v) / 127.0;
     let inverse = if d != 0.0 { 1.0 / d } else { 0.0 };
-    (d, byte_codes(x, inverse, f32::round))
+    let mut codes = [0; BLOCK];
+    for i in 0..BLOCK / S::N {
+        let t = s.mul(v[i], s.splat(inverse));
+        let magnitude = s.abs(t);
+        let rounded = s.round(magnitude);
+        // A tie that went down to the even number.
+        let up = s.lt(s.sub(magnitude, rounded), s.splat(0.5));
+        let rounded = s.select(up, rounded, s.add(rounded, s.splat(1.0)));
+        let sign = s.and(s.cast_i(t), s.splat_i32(i32::MIN));
+        let signed = s.cast_f(s.or(s.cast_i(rounded), sign));
+        s.store_i8_at(&mut codes, i * S::N, s.to_i32(signed));
+    }
+    (d, codes)
 }
 
 /// Scale and codes with the largest magnitude on ±127, ties to even, as vector units round.
@@ -382,7 +426,8 @@ fn bytes_exact(x: &[f32; BLOCK]) -> (f32, [i8; BLOCK]) {
 fn bytes_fast(x: &[f32; BLOCK]) -> (f32, [i8; BLOCK]) {
     let amax = x.iter().fold(0f32, |m, v| m.max(v.abs()));
     let inverse = if amax != 0.0 { 127.0 / amax } else { 0.0 };
-    (amax / 127.0, byte_codes(x, inverse, f32::round_ties_even))
+    let codes = x.map(|v| (v * inverse).round_ties_even() as i32 as i8);
+    (amax / 127.0, codes)
 }
 
 impl Q8_0Block {
@@ -436,12 +481,12 @@ macro_rules! bytes {
                 blocks::<Self>(row).iter().all(|b| b.d.is_finite())
             }
         }
-        impl Encode for $ty {
+        impl EncodeVectors for $ty {
             #[inline(always)]
-            fn encode(values: &[f32], _weights: Option<&[f32]>, out: &mut [u8]) {
+            fn encode<S: Simd>(s: S, values: &[f32], _weights: Option<&[f32]>, out: &mut [u8]) {
                 let out = blocks_mut::<Self>(out);
                 for (block, x) in out.iter_mut().zip(values.as_chunks::<BLOCK>().0) {
-                    *block = $block::new(bytes_exact(x));
+                    *block = $block::new(bytes_exact(s, x));
                 }
             }
 

@@ -106,11 +106,28 @@ pub trait Encode: BlockFormat {
 
 /// A type whose encoder is written over vectors of any level; see [`Encode::encode`].
 pub trait EncodeVectors: BlockFormat {
+    /// [`Encode::REFERENCE_IS_FAST`].
+    const REFERENCE_IS_FAST: bool = false;
+
     /// `#[inline(always)]`, as everything it calls.
     fn encode<S: Simd>(s: S, values: &[f32], weights: Option<&[f32]>, out: &mut [u8]);
+
+    /// See [`Encode::encode_fast`].
+    fn encode_fast(values: &[f32], out: &mut [u8])
+    where
+        Self: Sized,
+    {
+        <Self as Encode>::encode(values, None, out);
+    }
 }
 
 impl<F: EncodeVectors> Encode for F {
+    const REFERENCE_IS_FAST: bool = F::REFERENCE_IS_FAST;
+
+    fn encode_fast(values: &[f32], out: &mut [u8]) {
+        F::encode_fast(values, out);
+    }
+
     fn encode(values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
         let format = PhantomData::<F>;
         simd::dispatch(EncodeTask {

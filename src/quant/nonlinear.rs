@@ -5,11 +5,13 @@ use std::sync::LazyLock;
 use bytemuck::{Pod, Zeroable};
 
 use super::grid::{Grid, Iq4};
-use super::ladder::Free;
+use super::ladder::{Free, Scored};
 use super::search;
 use super::superblock::{self, BLOCK, Levels, Scaled, nibbles, pack_nibbles};
-use super::{BlockFormat, Encode, EncodeVectors, Half, Type, blocks, blocks_mut};
+use super::{BlockFormat, EncodeVectors, Half, Type, blocks, blocks_mut};
 use crate::simd::Simd;
+
+static LADDERS: LazyLock<[Free; 1]> = LazyLock::new(|| [Free::new(&Iq4::PLAIN, 32.0)]);
 
 /// Values per block of iq4_nl.
 pub const SMALL: usize = 32;
@@ -65,15 +67,23 @@ impl BlockFormat for Iq4_nl {
         blocks::<Self>(row).iter().all(|b| b.d.is_finite())
     }
 }
-impl Encode for Iq4_nl {
+impl EncodeVectors for Iq4_nl {
     const REFERENCE_IS_FAST: bool = true;
 
     #[inline(always)]
-    fn encode(values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
+    fn encode<S: Simd>(s: S, values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
+        let windows = if weights.is_some() { 3 } else { 1 };
         let xs = values.as_chunks::<SMALL>().0;
         for (i, (block, x)) in blocks_mut::<Self>(out).iter_mut().zip(xs).enumerate() {
-            let w = search::block_importance(x, weights, i);
-            *block = Iq4_nlBlock::new(x, search::on_grid(&Iq4::PLAIN, x, &w).0.scale);
+            let (mut scaled, mut w) = (*x, search::block_importance(s, x, weights, i));
+            let Some(unit) = search::normalize(&mut scaled, &mut w) else {
+                *block = Iq4_nlBlock::new(x, 0.0);
+                continue;
+            };
+            let store = |d: f32| Half::saturating(d * unit).get() / unit;
+            let scored = Scored::new(s, &*LADDERS, windows, &scaled, &w);
+            let scale = scored.own_scale(s, Iq4::PLAIN, &scaled, &w, store);
+            *block = Iq4_nlBlock::new(x, scale * unit);
         }
     }
 
@@ -176,16 +186,15 @@ impl BlockFormat for Iq4_xs {
 impl EncodeVectors for Iq4_xs {
     #[inline(always)]
     fn encode<S: Simd>(s: S, values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
-        static LADDERS: LazyLock<[Free; 1]> = LazyLock::new(|| [Free::new(&Iq4::PLAIN, 32.0)]);
         let scaled = Scaled {
             grids: &[Iq4::PLAIN],
             ladders: &*LADDERS,
             levels: Levels::signed(6),
-            windows: 3,
+            windows: [1, 3],
         };
         let xs = values.as_chunks::<BLOCK>().0;
         for (i, (block, x)) in blocks_mut::<Self>(out).iter_mut().zip(xs).enumerate() {
-            let w = search::block_importance(x, weights, i);
+            let w = search::block_importance(s, x, weights, i);
             *block = Iq4_xsBlock::new(scaled.block::<_, 8, 32>(s, x, &w, weights.is_some()));
         }
     }
@@ -216,29 +225,35 @@ impl Mxfp4Block {
         })
     }
 
+    /// The doubled values nearest to magnitudes: they have one bit of mantissa from 2 on, and are whole below.
+    #[inline(always)]
+    fn round<S: Simd>(s: S, t: S::F) -> S::F {
+        let t = s.min(t, s.splat(12.0));
+        let power = s.and(s.cast_i(s.max(t, s.splat(2.0))), s.splat_i32(0x7f80_0000));
+        // In a sum with this the last bit stands for half of the power of two.
+        let large = s.cast_f(s.add_i32(power, s.splat_i32(22 << 23)));
+        s.sub(s.add(t, large), large)
+    }
+
     /// The block with this exponent.
     #[inline(always)]
     fn new<S: Simd>(s: S, x: &[f32; SMALL], e: u8) -> Mxfp4Block {
         let inverse = s.splat(search::inverse(Mxfp4Block::scale(e)));
-        let mut codes = [0f32; SMALL];
+        let mut codes = [0i8; SMALL];
         for i in (0..SMALL).step_by(S::N) {
-            let t = s.abs(s.mul(s.load_at(x, i), inverse));
-            let mut code = s.zero();
-            for k in 1..8 {
-                let border = s.splat(0.5 * (MXFP4[k - 1] + MXFP4[k]));
-                code = s.select(s.lt(border, t), s.splat(k as f32), code);
-            }
-            s.store_at(&mut codes, i, s.cast_f(s.to_i32(code)));
-        }
-        let mut nibbles = [0u8; SMALL];
-        for j in 0..SMALL {
-            let code = codes[j].to_bits() as u8;
-            let negative = u8::from(x[j] < 0.0 && code > 0);
-            nibbles[j] = code | negative << 3;
+            let x = s.load_at(x, i);
+            let v = Mxfp4Block::round(s, s.abs(s.mul(x, inverse)));
+            // From 2 on codes count exponents and mantissas; below they are the values.
+            let float = s.sub_i32(s.shr_i32::<22>(s.cast_i(v)), s.splat_i32(254));
+            let code = s.select_i32(s.lt(v, s.splat(2.0)), s.to_i32(v), float);
+            let negative = s.select(s.lt(x, s.zero()), v, s.zero());
+            let other = s.or(code, s.splat_i32(8));
+            let code = s.select_i32(s.lt(s.zero(), negative), other, code);
+            s.store_i8_at(&mut codes, i, code);
         }
         let mut qs = [0; 16];
         for j in 0..16 {
-            qs[j] = nibbles[j] | nibbles[j + 16] << 4;
+            qs[j] = codes[j] as u8 | (codes[j + 16] as u8) << 4;
         }
         Mxfp4Block { e, qs }
     }
@@ -251,12 +266,7 @@ impl Mxfp4Block {
         let mut error = s.zero();
         for i in (0..SMALL).step_by(S::N) {
             let magnitude = s.abs(s.load_at(x, i));
-            let t = s.mul(magnitude, inverse);
-            let mut v = s.zero();
-            for k in 1..8 {
-                let border = s.splat(0.5 * (MXFP4[k - 1] + MXFP4[k]));
-                v = s.select(s.lt(border, t), s.splat(MXFP4[k]), v);
-            }
+            let v = Mxfp4Block::round(s, s.mul(magnitude, inverse));
             let miss = s.fnma(s.splat(scale), v, magnitude);
             error = s.fma(s.mul(s.load_at(w, i), miss), miss, error);
         }
@@ -291,15 +301,17 @@ impl EncodeVectors for Mxfp4 {
     fn encode<S: Simd>(s: S, values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
         let xs = values.as_chunks::<SMALL>().0;
         for (i, (block, x)) in blocks_mut::<Self>(out).iter_mut().zip(xs).enumerate() {
-            let (mut scaled, mut w) = (*x, search::block_importance(x, weights, i));
+            let (mut scaled, mut w) = (*x, search::block_importance(s, x, weights, i));
             let Some(unit) = search::normalize(&mut scaled, &mut w) else {
                 *block = Mxfp4Block::zeroed();
                 continue;
             };
-            // The largest value is 1 to 2 units, so it is 6 to 12 times a scale of 2^-2 or 2^-3: try these and their neighbours.
+            // The largest value is 1 to 2 units, so it is 6 to 12 times a scale of 2^-2 or 2^-3; the neighbours of these may be better
+            // where columns weigh differently.
+            let shifts = if weights.is_some() { -4..=0 } else { -3..=-2 };
             let exponent = (unit.to_bits() >> 23) as i32;
             let (mut best, mut best_e) = (f32::INFINITY, 0);
-            for shift in -4..=0 {
+            for shift in shifts {
                 // 252 is the last exponent under which no value is infinite.
                 let e = (exponent + 1 + shift).clamp(0, 252) as u8;
                 let inner = (127 + 1 + shift) as u8;

@@ -50,31 +50,34 @@ pub fn mean_square(x: &[f32]) -> f32 {
     if mean.is_finite() { mean } else { f32::MAX }
 }
 
-/// The magnitude of a value, smoothed by the mean square around it.
-#[inline(always)]
-fn smoothed(v: f32, sigma2: f32) -> f32 {
-    limit(sigma2 + v * v, 0.0, f32::MAX).sqrt()
-}
+/// The least weight, relative to the largest of a block.
+const FLOOR: f32 = 1e-12;
 
-/// Weights for a group: the importance of each column times the magnitude of its value, smoothed by the row's.
+/// The weights of block `i` of a row: the importance of its columns. Without any, the root of the magnitude of its values, smoothed
+/// by the block's: large values matter somewhat more.
 #[inline(always)]
-pub fn importance<const N: usize>(x: &[f32; N], weights: &[f32; N], sigma2: f32) -> [f32; N] {
-    std::array::from_fn(|i| weights[i] * smoothed(x[i], sigma2))
-}
-
-/// The weights of block `i` of a row: column importance (1 without) times magnitude, smoothed by the block's.
-#[inline(always)]
-pub fn block_importance<const N: usize>(
+pub fn block_importance<S: Simd, const N: usize>(
+    s: S,
     x: &[f32; N],
     weights: Option<&[f32]>,
     i: usize,
 ) -> [f32; N] {
-    let sigma2 = 2.0 * mean_square(x);
-    let magnitude = x.map(|v| smoothed(v, sigma2));
-    match weights.and_then(|w| w.as_chunks::<N>().0.get(i)) {
-        Some(w) => std::array::from_fn(|j| w[j] * magnitude[j]),
-        None => magnitude,
+    let mut w = [0f32; N];
+    if let Some(weights) = weights.and_then(|w| w.as_chunks::<N>().0.get(i)) {
+        // Groups without any importance are still approximated, and nothing is a NaN.
+        let floor = s.splat((range(weights).1 * FLOOR).max(FLOOR * FLOOR));
+        for j in (0..N).step_by(S::N) {
+            s.store_at(&mut w, j, s.max(s.load_at(weights, j), floor));
+        }
+        return w;
     }
+    let sigma2 = s.splat(2.0 * mean_square(x));
+    for j in (0..N).step_by(S::N) {
+        let v = s.load_at(x, j);
+        let square = s.min(s.fma(v, v, sigma2), s.splat(f32::MAX));
+        s.store_at(&mut w, j, s.sqrt(s.sqrt(square)));
+    }
+    w
 }
 
 /// `1 / scale`; 0 where there is none.
@@ -170,7 +173,7 @@ pub struct Fit {
     pub gain: f32,
 }
 
-/// The best scale for a group on a grid, and the codes it rounds to.
+/// The best scale for a group on a grid that leaves each value its own choice, and the codes it rounds to.
 #[inline(always)]
 pub fn on_grid<G: Grid, const N: usize>(grid: &G, x: &[f32; N], w: &[f32; N]) -> (Fit, [u8; N]) {
     let (mut x, mut w) = (*x, *w);
@@ -198,12 +201,10 @@ pub fn on_grid<G: Grid, const N: usize>(grid: &G, x: &[f32; N], w: &[f32; N]) ->
 
     // Fused multiply-adds here and plain ones in the lanes, as compilers make of the reference: q6_0 is equal to the bit.
     let (mut sum_xv, mut sum_vv) = (0f32, 0f32);
-    if G::FREE {
-        for (x, w) in x.iter().zip(&w) {
-            let v = grid.nearest(*x, inverse);
-            sum_xv = (w * x).mul_add(v, sum_xv);
-            sum_vv = (w * v).mul_add(v, sum_vv);
-        }
+    for (x, w) in x.iter().zip(&w) {
+        let v = grid.nearest(*x, inverse);
+        sum_xv = (w * x).mul_add(v, sum_xv);
+        sum_vv = (w * v).mul_add(v, sum_vv);
     }
     let mut gain = if sum_vv > 0.0 {
         sum_xv / sum_vv * sum_xv
@@ -223,21 +224,13 @@ pub fn on_grid<G: Grid, const N: usize>(grid: &G, x: &[f32; N], w: &[f32; N]) ->
         return nothing;
     }
     let mut codes = codes_at(grid, &x, &w, inverse);
-    if G::FREE {
-        (sum_xv, sum_vv) = improve(grid, &x, &w, &mut codes, sum_xv, sum_vv);
-    }
+    (sum_xv, sum_vv) = improve(grid, &x, &w, &mut codes, sum_xv, sum_vv);
     let scale = sum_xv / sum_vv;
     let fit = Fit {
         scale: scale * unit,
         gain: scale * sum_xv * (unit * unit) * if weight > 0.0 { weight } else { 1.0 },
     };
     (fit, codes)
-}
-
-/// Four elements of a group.
-#[inline(always)]
-pub fn pick<const N: usize>(x: &[f32; N], at: [usize; 4]) -> [f32; 4] {
-    [x[at[0]], x[at[1]], x[at[2]], x[at[3]]]
 }
 
 /// The codes of a group under an inverse scale.
@@ -255,11 +248,22 @@ pub fn codes_at<G: Grid, const N: usize>(
         }
         return codes;
     }
-    for i in 0..N / 4 {
-        let at = G::quad(i);
-        let v = grid.quad_values(&pick(x, at), &pick(w, at), &[inverse; LANES]);
-        for k in 0..4 {
-            codes[at[k]] = grid.code(v[k][0]);
+    for first in (0..N / 4).step_by(LANES) {
+        let quads = LANES.min(N / 4 - first);
+        let (mut t, mut weights) = ([[0f32; LANES]; 4], [[0f32; LANES]; 4]);
+        for l in 0..quads {
+            let at = G::quad(first + l);
+            for k in 0..4 {
+                t[k][l] = x[at[k]] * inverse;
+                weights[k][l] = w[at[k]];
+            }
+        }
+        let v = grid.quad_values(&t, &weights);
+        for l in 0..quads {
+            let at = G::quad(first + l);
+            for k in 0..4 {
+                codes[at[k]] = grid.code(v[k][l]);
+            }
         }
     }
     codes
@@ -275,16 +279,12 @@ fn sums_of_lanes<G: Grid, const N: usize>(
 ) -> (Lanes, Lanes) {
     let mut xv = [0f32; LANES];
     let mut vv = [0f32; LANES];
-    for i in 0..N / 4 {
-        let at = G::quad(i);
-        let v = grid.quad_values(&pick(x, at), &pick(w, at), inverse);
-        for k in 0..4 {
-            let w = w[at[k]];
-            let wx = w * x[at[k]];
-            for l in 0..LANES {
-                xv[l] += wx * v[k][l];
-                vv[l] += (w * v[k][l]) * v[k][l];
-            }
+    for i in 0..N {
+        let wx = w[i] * x[i];
+        for l in 0..LANES {
+            let v = grid.nearest(x[i], inverse[l]);
+            xv[l] += wx * v;
+            vv[l] += (w[i] * v) * v;
         }
     }
     (xv, vv)
@@ -348,114 +348,145 @@ pub fn symmetric_square<const N: usize, const BITS: u32>(x: &[f32; N]) -> (f32, 
     symmetric::<N, BITS>(x, &x.map(|v| v * v))
 }
 
-/// Scale, minus the minimum (at least 0) and codes `0..2^BITS` of a group, with weights: `x ≈ scale * code - min`. Scale and
-/// minimum are fitted `refits` times more to the codes that they lead to.
-#[inline(always)]
-pub fn affine<S: Simd, const N: usize, const BITS: u32>(
-    s: S,
-    x: &[f32; N],
-    w: &[f32; N],
-    refits: usize,
-) -> (f32, f32, [u8; N]) {
-    let top = ((1u32 << BITS) - 1) as f32;
-    let (mut x, mut w) = (*x, *w);
-    let Some(unit) = normalize(&mut x, &mut w) else {
-        return (0.0, 0.0, [0; N]);
-    };
-    let (low, high) = range(&x);
-    let low = low.min(0.0);
-    if high - low < 1e-10 {
-        return (0.0, -low * unit, [0; N]);
-    }
-    let (mut total, mut moment) = (0f64, 0f64);
-    for i in 0..N {
-        total += f64::from(w[i]);
-        moment += f64::from(w[i]) * f64::from(x[i]);
-    }
-    // Sums are taken around the weighted mean and its code: where one column has nearly all importance, what it adds would
-    // otherwise swallow the others.
-    let mean = (moment / total) as f32;
-    let total = total as f32;
-
-    let mut best = (0f32, low, -1f32);
-    for batch in 0..CANDIDATES / WIDE {
-        let mut inverses = [0f32; WIDE];
-        for (l, inverse) in inverses.iter_mut().enumerate() {
-            let t = (batch * WIDE + l) as f32 - 0.5 * (CANDIDATES - 1) as f32;
-            *inverse = (top + 2.0 * t / CANDIDATES as f32) / (high - low);
-        }
-        let mut sums = [[0f32; WIDE]; 5];
-        for from in (0..WIDE).step_by(S::N) {
-            let inverse = s.load_at(&inverses, from);
-            let center = code(s, s.splat(mean - low), inverse, top);
-            let (mut q1, mut qq, mut qx, mut x1) = (s.zero(), s.zero(), s.zero(), s.zero());
-            for i in 0..N {
-                let q = s.sub(code(s, s.splat(x[i] - low), inverse, top), center);
-                let wq = s.mul(s.splat(w[i]), q);
-                q1 = s.add(q1, wq);
-                qq = s.fma(wq, q, qq);
-                qx = s.fma(wq, s.splat(x[i] - mean), qx);
-                x1 = s.fma(s.splat(w[i]), s.splat(x[i] - mean), x1);
-            }
-            for (to, sum) in sums.iter_mut().zip([q1, qq, qx, x1, center]) {
-                s.store_at(to, from, sum);
-            }
-        }
-        for l in 0..WIDE {
-            let (q1, qq, qx) = (sums[0][l], sums[1][l], sums[2][l]);
-            let (x1, center) = (sums[3][l], sums[4][l]);
-            let det = total * qq - q1 * q1;
-            if det <= 0.0 {
-                continue;
-            }
-            let mut scale = (total * qx - x1 * q1) / det;
-            let mut offset = (qq * x1 - q1 * qx) / det;
-            if mean + offset - scale * center > 0.0 {
-                // Without a minimum: `x = scale q`, that is `x - mean = scale (q - center) + scale center - mean`.
-                let all = qq + center * (2.0 * q1 + center * total);
-                let with = qx + center * x1 + mean * (q1 + center * total);
-                if all <= 0.0 {
-                    continue;
-                }
-                scale = with / all;
-                offset = scale * center - mean;
-            }
-            let gain = 2.0 * (scale * qx + offset * x1 - scale * offset * q1)
-                - scale * scale * qq
-                - offset * offset * total;
-            if scale > 0.0 && (gain > best.2 || best.0 == 0.0) {
-                best = (scale, mean + offset - scale * center, gain);
-            }
-        }
-    }
-    let (mut scale, mut min) = (best.0, best.1.min(0.0));
-    let mut codes = [0u8; N];
-    for refit in 0..=refits {
-        let inverse = inverse(scale);
-        let (mut q1, mut qq, mut qx, mut x1) = (0f64, 0f64, 0f64, 0f64);
-        for i in 0..N {
-            let q = limit(round_product(x[i] - min, inverse), 0.0, top);
-            codes[i] = q as u8;
-            let (q, x, w) = (f64::from(q), f64::from(x[i] - mean), f64::from(w[i]));
-            q1 += w * q;
-            qq += w * q * q;
-            qx += w * q * x;
-            x1 += w * x;
-        }
-        let total = f64::from(total);
-        let det = total * qq - q1 * q1;
-        let next = (total * qx - x1 * q1) / det;
-        let next_min = f64::from(mean) + (qq * x1 - q1 * qx) / det;
-        if refit == refits || !(det > 0.0 && next > 0.0 && next_min <= 0.0) {
-            break;
-        }
-        (scale, min) = (next as f32, next_min as f32);
-    }
-    (scale * unit, -min * unit, codes)
+/// A group for which a scale and a minimum are wanted, `x ≈ scale * code + min` with codes `0..2^BITS` and `min` at most 0.
+pub struct Affine<const N: usize> {
+    x: [f32; N],
+    w: [f32; N],
+    /// What values were divided by.
+    unit: f32,
+    low: f32,
+    high: f32,
+    /// Of the weights.
+    total: f32,
+    /// Of the values, weighted. Sums are taken around it: where one column has nearly all importance, what it adds would
+    /// otherwise swallow the others.
+    mean: f32,
 }
 
-/// Scales that are tried for a group with a minimum, and how many pairs of scale and minimum at once.
-const CANDIDATES: usize = 48;
+impl<const N: usize> Affine<N> {
+    /// `None` for a group of zeros.
+    #[inline(always)]
+    pub fn new(x: &[f32; N], w: &[f32; N]) -> Option<Affine<N>> {
+        let (mut x, mut w) = (*x, *w);
+        let unit = normalize(&mut x, &mut w)?;
+        let (low, high) = range(&x);
+        let (mut total, mut moment) = (0f64, 0f64);
+        for i in 0..N {
+            total += f64::from(w[i]);
+            moment += f64::from(w[i]) * f64::from(x[i]);
+        }
+        Some(Affine {
+            x,
+            w,
+            unit,
+            low: low.min(0.0),
+            high,
+            total: total as f32,
+            mean: (moment / total) as f32,
+        })
+    }
+
+    /// The best of the pairs of scale and minimum that `candidates` (times [`WIDE`]) scales lead to.
+    #[inline(always)]
+    pub fn search<S: Simd, const BITS: u32>(&self, s: S, candidates: usize) -> (f32, f32) {
+        let Affine {
+            x,
+            w,
+            low,
+            high,
+            total,
+            mean,
+            ..
+        } = self;
+        let (low, total, mean) = (*low, *total, *mean);
+        let top = ((1u32 << BITS) - 1) as f32;
+        if high - low < 1e-10 {
+            return (0.0, low * self.unit);
+        }
+        let mut best = (0f32, low, -1f32);
+        let n = (candidates * WIDE) as f32;
+        for batch in 0..candidates {
+            let mut inverses = [0f32; WIDE];
+            for (l, inverse) in inverses.iter_mut().enumerate() {
+                let t = (batch * WIDE + l) as f32 - 0.5 * (n - 1.0);
+                *inverse = (top + 2.0 * t / n) / (high - low);
+            }
+            let mut sums = [[0f32; WIDE]; 4];
+            for from in (0..WIDE).step_by(S::N) {
+                let inverse = s.load_at(&inverses, from);
+                let center = code(s, s.splat(mean - low), inverse, top);
+                let (mut q1, mut qq, mut qx) = (s.zero(), s.zero(), s.zero());
+                for i in 0..N {
+                    let q = s.sub(code(s, s.splat(x[i] - low), inverse, top), center);
+                    let wq = s.mul(s.splat(w[i]), q);
+                    q1 = s.add(q1, wq);
+                    qq = s.fma(wq, q, qq);
+                    qx = s.fma(wq, s.splat(x[i] - mean), qx);
+                }
+                for (to, sum) in sums.iter_mut().zip([q1, qq, qx, center]) {
+                    s.store_at(to, from, sum);
+                }
+            }
+            for l in 0..WIDE {
+                let (q1, qq, qx, center) = (sums[0][l], sums[1][l], sums[2][l], sums[3][l]);
+                let det = total * qq - q1 * q1;
+                if det <= 0.0 {
+                    continue;
+                }
+                let mut scale = total * qx / det;
+                let mut offset = -q1 * qx / det;
+                if mean + offset - scale * center > 0.0 {
+                    // Without a minimum: `x = scale q`, that is `x - mean = scale (q - center) + scale center - mean`.
+                    let all = qq + center * (2.0 * q1 + center * total);
+                    let with = qx + mean * (q1 + center * total);
+                    if all <= 0.0 {
+                        continue;
+                    }
+                    scale = with / all;
+                    offset = scale * center - mean;
+                }
+                let gain = 2.0 * (scale * qx - scale * offset * q1)
+                    - scale * scale * qq
+                    - offset * offset * total;
+                if scale > 0.0 && (gain > best.2 || best.0 == 0.0) {
+                    best = (scale, mean + offset - scale * center, gain);
+                }
+            }
+        }
+        (best.0 * self.unit, best.1.min(0.0) * self.unit)
+    }
+
+    /// Fits scale and minimum to the codes that they lead to, up to so many times.
+    #[inline(always)]
+    pub fn refit<const BITS: u32>(&self, pair: (f32, f32), times: usize) -> (f32, f32) {
+        let top = ((1u32 << BITS) - 1) as f32;
+        let (mut scale, mut min) = (pair.0 / self.unit, pair.1 / self.unit);
+        for _ in 0..times {
+            let inverse = inverse(scale);
+            let (mut q1, mut qq, mut qx, mut x1) = (0f64, 0f64, 0f64, 0f64);
+            for i in 0..N {
+                let q = limit(round_product(self.x[i] - min, inverse), 0.0, top);
+                let (q, w) = (f64::from(q), f64::from(self.w[i]));
+                let x = f64::from(self.x[i] - self.mean);
+                q1 += w * q;
+                qq += w * q * q;
+                qx += w * q * x;
+                x1 += w * x;
+            }
+            let total = f64::from(self.total);
+            let det = total * qq - q1 * q1;
+            let next = (total * qx - x1 * q1) / det;
+            let next_min = f64::from(self.mean) + (qq * x1 - q1 * qx) / det;
+            if !(det > 0.0 && next > 0.0 && next_min <= 0.0) {
+                break;
+            }
+            (scale, min) = (next as f32, next_min as f32);
+        }
+        (scale * self.unit, min * self.unit)
+    }
+}
+
+/// Pairs of scale and minimum that are tried at once.
 pub const WIDE: usize = 16;
 
 /// The whole number of `0..=top` nearest to `x * inverse`.

@@ -60,18 +60,24 @@ impl Sums {
 
 /// The scale at which values rounded to -1, 0, 1 and shifted leave the least error.
 #[inline(always)]
-fn estimate<const GROUP: usize>(x: &[f32; GROUP], w: &[f32; GROUP]) -> f32 {
-    let top = x.iter().fold(0f32, |m, v| m.max(v.abs()));
+fn estimate<S: Simd, const GROUP: usize>(s: S, x: &[f32; GROUP], w: &[f32; GROUP]) -> f32 {
+    let top = search::magnitude(x);
+    let (one, minus_one) = (s.splat(1.0), s.splat(-1.0));
     let mut best = (0f32, 0f32);
     for shift in [DELTA, -DELTA] {
+        let shift = s.splat(shift);
         for i in 0..SCALES {
-            let inverse = inverse(top * (0.3 + 0.06 * i as f32));
-            let (mut xv, mut vv) = (0f32, 0f32);
-            for j in 0..GROUP {
-                let v = limit(round_product(x[j] * inverse - shift, 1.0), -1.0, 1.0) + shift;
-                xv += w[j] * x[j] * v;
-                vv += w[j] * v * v;
+            let inverse = s.splat(inverse(top * (0.3 + 0.06 * i as f32)));
+            let (mut xv, mut vv) = (s.zero(), s.zero());
+            for j in (0..GROUP).step_by(S::N) {
+                let number = s.load_at(x, j);
+                let t = s.round(s.sub(s.mul(number, inverse), shift));
+                let v = s.add(s.min(s.max(t, minus_one), one), shift);
+                let wv = s.mul(s.load_at(w, j), v);
+                xv = s.fma(wv, number, xv);
+                vv = s.fma(wv, v, vv);
             }
+            let (xv, vv) = (s.sum(xv), s.sum(vv));
             if xv > 0.0 && xv * xv > best.0 * vv {
                 best = (xv * xv / vv, xv / vv);
             }
@@ -107,8 +113,7 @@ fn vectors<S: Simd, const GROUP: usize>(
         for (begin, end) in &near.ranges[..near.n] {
             for number in *begin..*end {
                 let tile = &near.tiles[number];
-                let (xv, vv) = tile.sums(s, &wx, w);
-                let wv = tile.sum(s, w);
+                let [xv, vv, wv] = tile.three_sums(s, &wx, w);
                 let (mut up, mut down) = (vv, vv);
                 for part in 0..LANES / S::N {
                     up[part] = s.fma(s.splat(2.0 * DELTA), wv[part], vv[part]);
@@ -165,7 +170,7 @@ pub fn fit<S: Simd, const GROUP: usize>(
     let multiple = |level: f32| format.step * level + format.offset;
     let mut ideal = vec![0f32; xs.len()];
     for ((ideal, x), w) in ideal.iter_mut().zip(xs).zip(ws) {
-        *ideal = estimate(x, w);
+        *ideal = estimate(s, x, w);
     }
     let top = ideal.iter().fold(0f32, |m, v| m.max(*v));
     let store = |d: f32| Half::saturating(d * unit);

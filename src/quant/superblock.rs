@@ -79,22 +79,17 @@ pub fn pack_nibbles<const RUN: usize>(codes: &[u8; BLOCK]) -> [u8; 128] {
     bytes
 }
 
-/// The weights of block `i` of a row: column importance alone; squares of values without.
+/// A copy of a row, and the weights of its values, `N` by `N`.
 #[inline(always)]
-pub fn plain_importance(x: &[f32; BLOCK], weights: Option<&[f32]>, i: usize) -> [f32; BLOCK] {
-    match weights.and_then(|w| w.as_chunks::<BLOCK>().0.get(i)) {
-        Some(w) => *w,
-        None => x.map(|v| v * v),
-    }
-}
-
-/// A copy of a row, and the weights of its values.
-#[inline(always)]
-pub fn weighted_row(values: &[f32], weights: Option<&[f32]>) -> (Vec<f32>, Vec<f32>) {
+pub fn weighted_row<S: Simd, const N: usize>(
+    s: S,
+    values: &[f32],
+    weights: Option<&[f32]>,
+) -> (Vec<f32>, Vec<f32>) {
     let mut w = vec![0f32; values.len()];
     let blocks = values.as_chunks().0.iter();
-    for (i, (x, w)) in blocks.zip(w.as_chunks_mut::<BLOCK>().0).enumerate() {
-        *w = search::block_importance(x, weights, i);
+    for (i, (x, w)) in blocks.zip(w.as_chunks_mut::<N>().0).enumerate() {
+        *w = search::block_importance(s, x, weights, i);
     }
     (values.to_vec(), w)
 }
@@ -173,9 +168,9 @@ pub struct Scaled<'a, G, L> {
     pub grids: &'a [G],
     pub ladders: &'a [L],
     pub levels: Levels,
-    /// How many times [`ladder::STEPS`] scales are scored where there are weights: if few columns have nearly all importance,
-    /// scales may be best that are far too small for the others.
-    pub windows: usize,
+    /// How many times [`ladder::STEPS`] scales are scored without and with weights. If few columns have nearly all importance,
+    /// scales may be best that are far too small for the others. Without weights none need be, where levels are coarse.
+    pub windows: [usize; 2],
 }
 
 impl<G: Grid, L: Ladder> Scaled<'_, G, L> {
@@ -204,7 +199,7 @@ impl<G: Grid, L: Ladder> Scaled<'_, G, L> {
         tried: &mut [Tried],
         out: &mut [Choice<N>],
     ) -> f32 {
-        let windows = if weighted { self.windows } else { 1 };
+        let windows = self.windows[usize::from(weighted)];
         // Without importance a second pass gains a thousandth.
         let passes = if weighted { PASSES } else { 1 };
         let mut top = 0f32;
@@ -309,7 +304,7 @@ impl<G: Grid, L: Ladder> Scaled<'_, G, L> {
         weights: Option<&[f32]>,
         store: impl Fn(f32) -> f32,
     ) -> (f32, Vec<Symmetric<GROUPS>>) {
-        let (mut x, mut w) = weighted_row(values, weights);
+        let (mut x, mut w) = weighted_row::<S, BLOCK>(s, values, weights);
         let weighted = weights.is_some();
         let mut choices = vec![self.nothing::<N>(); x.len() / N];
         let mut d = 0.0;
@@ -397,7 +392,8 @@ fn best_levels<S: Simd, const N: usize>(
     (tried[best], error)
 }
 
-/// Fits a block of groups with scales and minimums, in the steps of [`Scaled::block`].
+/// Fits a block of groups with scales and minimums, in the steps of [`Scaled::block`]. `weighted`: the weights come from an
+/// importance matrix.
 #[inline(always)]
 pub fn affine<
     S: Simd,
@@ -409,6 +405,7 @@ pub fn affine<
     s: S,
     x: &[f32; BLOCK],
     w: &[f32; BLOCK],
+    weighted: bool,
 ) -> Affine<GROUPS> {
     let mut fit = Affine {
         d: Half::default(),
@@ -423,8 +420,10 @@ pub fn affine<
     let (xs, ws) = (x.as_chunks::<N>().0, w.as_chunks::<N>().0);
     let mut ideal = [(0f32, 0f32); GROUPS];
     for j in 0..GROUPS {
-        let (scale, min, _) = search::affine::<S, N, BITS>(s, &xs[j], &ws[j], 0);
-        ideal[j] = (scale, min);
+        if let Some(group) = search::Affine::new(&xs[j], &ws[j]) {
+            let (scale, min) = group.search::<S, BITS>(s, if weighted { 3 } else { 1 });
+            ideal[j] = (scale, -min);
+        }
     }
     let top = ((1u32 << BITS) - 1) as f32;
     let top_level = ((1u32 << LEVEL_BITS) - 1) as f32;

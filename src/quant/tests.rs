@@ -3,7 +3,8 @@
 
 use proptest::prelude::*;
 
-use super::{TYPES, TypeInfo};
+use super::{TYPES, Type, TypeInfo};
+use crate::simd::{self, Level};
 
 /// A row length that every type can hold.
 const ROW: usize = 1024;
@@ -51,9 +52,21 @@ struct Row {
 
 impl Row {
     fn any() -> impl Strategy<Value = Row> {
-        let magnitudes = [0.0, 1e-45, 1e-38, 1e-20, 1e-8, 1.0, 1e6, 1e20, f32::MAX];
+        let magnitudes = [
+            0.0,
+            1e-45,
+            1e-38,
+            1e-20,
+            1e-15,
+            1e-8,
+            1.0,
+            1e6,
+            1e20,
+            1e30,
+            f32::MAX,
+        ];
         let magnitude = prop::sample::select(magnitudes.to_vec());
-        (magnitude, 0..6u8, 0..ROW, any::<u64>()).prop_map(|(magnitude, kind, at, seed)| Row {
+        (magnitude, 0..7u8, 0..ROW, any::<u64>()).prop_map(|(magnitude, kind, at, seed)| Row {
             magnitude,
             kind,
             at,
@@ -70,6 +83,11 @@ impl Row {
             2 => vec![0.0; ROW],
             3 => noise.iter().map(|v| limited(v.signum())).collect(),
             4 => noise.iter().map(|v| limited(*v * 0.25)).collect(),
+            // From denormals to the largest numbers.
+            5 => noise
+                .iter()
+                .map(|v| limited(v * (120.0 * (1e4 * v).sin()).exp2()))
+                .collect(),
             _ => noise.iter().map(|v| v * 1e-3).collect(),
         };
         row[self.at] = if self.seed.is_multiple_of(2) {
@@ -91,8 +109,37 @@ impl Row {
                 .collect(),
             3 => noise.iter().map(|v| v.abs() * 1e30).collect(),
             4 => noise.iter().map(|v| v.abs() * 1e-40).collect(),
+            5 => noise
+                .iter()
+                .map(|v| v.signum().max(0.0) * f32::MAX)
+                .collect(),
             _ => noise.iter().map(|v| v.max(0.0)).collect(),
         })
+    }
+}
+
+/// Every encoder makes blocks of a row that decode to finite values.
+fn encodes_to_finite_blocks(row: &[f32], weights: Option<&[f32]>, level: Level) {
+    let finite = |values: &[f32]| values.iter().all(|v| v.is_finite());
+    for info in TYPES
+        .iter()
+        .filter(is_original)
+        .filter(|info| info.quantized)
+    {
+        let Some(bytes) = encode(info, row, weights) else {
+            continue;
+        };
+        let name = format!("{} at level {}", info.name, level.name());
+        assert!((info.valid)(&bytes), "{name}: a scale is not finite");
+        assert!(finite(&decode(info, &bytes, ROW)), "{name}: not finite");
+        if let Some(encode_fast) = info.encode_fast {
+            let mut fast = vec![0; bytes.len()];
+            encode_fast(&row.repeat(info.rows), &mut fast);
+            assert!(
+                finite(&decode(info, &fast, ROW)),
+                "{name}: not finite, fast"
+            );
+        }
     }
 }
 
@@ -102,17 +149,7 @@ proptest! {
     #[test]
     fn hostile_rows_encode_to_finite_blocks(row in Row::any(), weights in Row::any()) {
         let (row, weights) = (row.values(), weights.weights());
-        for info in TYPES.iter().filter(is_original).filter(|info| info.quantized) {
-            let Some(bytes) = encode(info, &row, weights.as_deref()) else { continue };
-            prop_assert!((info.valid)(&bytes), "{}: not finite", info.name);
-            let back = decode(info, &bytes, ROW);
-            prop_assert!(back.iter().all(|v| v.is_finite()), "{}: {:?}", info.name, back.iter().find(|v| !v.is_finite()));
-            let mut fast = vec![0; bytes.len()];
-            if let Some(encode_fast) = info.encode_fast {
-                encode_fast(&row.repeat(info.rows), &mut fast);
-                prop_assert!(decode(info, &fast, ROW).iter().all(|v| v.is_finite()), "{} (fast)", info.name);
-            }
-        }
+        simd::at_all_levels(|level| encodes_to_finite_blocks(&row, weights.as_deref(), level));
     }
 
     #[test]
@@ -157,6 +194,29 @@ fn ordinary_values_come_back() {
         assert!(
             error < 3.0 * (-bits).exp2() + 0.006,
             "{}: {error} at {bits} bits",
+            info.name
+        );
+    }
+}
+
+#[test]
+fn types_without_a_search_have_the_same_bytes_at_every_level() {
+    use Type::*;
+    let mut values = gaussian(13, ROW);
+    // Both signs of the largest magnitude, ties, and a block of zeros.
+    values[3] = 5.0;
+    values[20] = -5.0;
+    values[64..96].fill(0.0);
+    for (i, v) in values[96..224].iter_mut().enumerate() {
+        *v = i as f32 / 127.0 - 0.5;
+    }
+    for ty in [Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q8_1] {
+        let info = ty.info().unwrap();
+        let mut bytes = Vec::new();
+        simd::at_all_levels(|_| bytes.push(encode(info, &values, None)));
+        assert!(
+            bytes.iter().all(|b| *b == bytes[0]),
+            "{}: other bytes at another level",
             info.name
         );
     }

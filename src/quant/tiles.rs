@@ -59,17 +59,22 @@ impl<const W: usize> Tile<W> {
         (xv, vv)
     }
 
-    /// `Σwv` of each vector.
+    /// `Σwxv`, `Σwv²` and `Σwv` of each vector.
     #[inline(always)]
-    pub fn sum<S: Simd>(&self, s: S, w: &[f32; W]) -> [S::F; PARTS] {
-        let mut sum = [s.zero(); PARTS];
+    pub fn three_sums<S: Simd>(&self, s: S, wx: &[f32; W], w: &[f32; W]) -> [[S::F; PARTS]; 3] {
+        let mut sums = [[s.zero(); PARTS]; 3];
         for part in 0..LANES / S::N {
+            let [mut xv, mut vv, mut wv] = [s.zero(); 3];
             for j in 0..W {
                 let v = s.load_i8_at(&self.values[j], part * S::N);
-                sum[part] = s.fma(s.splat(w[j]), v, sum[part]);
+                let weighted = s.mul(s.splat(w[j]), v);
+                xv = s.fma(s.splat(wx[j]), v, xv);
+                vv = s.fma(weighted, v, vv);
+                wv = s.add(weighted, wv);
             }
+            (sums[0][part], sums[1][part], sums[2][part]) = (xv, vv, wv);
         }
-        sum
+        sums
     }
 
     /// `Σwxv` and `Σwv²` of one vector with a constant added to its values.

@@ -183,13 +183,13 @@ static IQ1: LazyLock<Index<8>> =
 static IQ2: LazyLock<Index<8>> =
     LazyLock::new(|| Index::new(&SIGNED, 28, u16::MAX, |c| sequence(c + OFFSET)));
 static IQ3: LazyLock<Index<8>> = LazyLock::new(|| {
-    Index::new(&MAGNITUDES, 64, u16::MAX, |c| {
+    Index::new(&MAGNITUDES, 96, u16::MAX, |c| {
         sequence(c + OFFSET).map(f32::abs)
     })
 });
 static IQ4: LazyLock<[Index<4>; 2]> = LazyLock::new(|| {
     [OFFSET, OFFSET + 32768]
-        .map(|offset| Index::new(&FINE, 20, (1 << 15) - 1, move |c| sequence(c + offset)))
+        .map(|offset| Index::new(&FINE, 28, (1 << 15) - 1, move |c| sequence(c + offset)))
 });
 
 /// What the levels stand for.
@@ -309,5 +309,5 @@ macro_rules! encode {
 }
 encode!(Iq1_kt, Iq1_ktBlock, &[&*IQ1], UNEVEN, aim: Aim::Spread(31.0, 46.0), magnitudes: false, tried: 4);
 encode!(Iq2_kt, Iq2_ktBlock, &[&*IQ2], UNEVEN, aim: Aim::Spread(31.0, 46.0), magnitudes: false, tried: 4);
-encode!(Iq3_kt, Iq3_ktBlock, &[&*IQ3], UNSIGNED, aim: Aim::Largest(76.0, 116.0), magnitudes: true, tried: 6);
-encode!(Iq4_kt, Iq4_ktBlock, &[&IQ4[0], &IQ4[1]], SEVEN_BITS, aim: Aim::Largest(78.0, 126.0), magnitudes: false, tried: 8);
+encode!(Iq3_kt, Iq3_ktBlock, &[&*IQ3], UNSIGNED, aim: Aim::Largest(74.0, 126.0), magnitudes: true, tried: 6);
+encode!(Iq4_kt, Iq4_ktBlock, &[&IQ4[0], &IQ4[1]], SEVEN_BITS, aim: Aim::Largest(76.0, 138.0), magnitudes: false, tried: 8);

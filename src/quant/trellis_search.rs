@@ -4,7 +4,7 @@
 //! are made once per candidate and serve all scales that are tried.
 
 use super::search::{self, inverse};
-use super::superblock;
+use super::superblock::{self, BLOCK};
 use super::tiles::{Least, Tile};
 use crate::simd::Simd;
 
@@ -223,8 +223,10 @@ impl<const G: usize> Index<G> {
 /// Values per group with a level.
 const GROUP: usize = 32;
 /// Scales that are tried to find the best one of a group.
-const SCALES: usize = 6;
+const SCALES: usize = 8;
 const PASSES: usize = 2;
+/// Scales that are tried as the common one of a row.
+const COMMON: usize = 32;
 
 /// What a group is scaled to when its own best scale is looked for.
 pub enum Aim {
@@ -285,7 +287,9 @@ pub struct Choice {
     pub range: usize,
     /// The codes of its cells.
     pub codes: [u16; 8],
+    /// The best scale of the group alone, and how steeply the error grows with the square of the distance from it.
     ideal: f32,
+    steepness: f32,
     error: f32,
     /// Sums for the common scale.
     lx: f32,
@@ -293,9 +297,9 @@ pub struct Choice {
 }
 
 impl<const G: usize, const LEVELS: usize> Trellis<'_, G, LEVELS> {
-    /// The best scale of a group alone.
+    /// The best scale of a group alone, and [`Choice::steepness`].
     #[inline(always)]
-    fn ideal<S: Simd>(&self, s: S, x: &[f32; GROUP], w: &[f32; GROUP]) -> f32 {
+    fn ideal<S: Simd>(&self, s: S, x: &[f32; GROUP], w: &[f32; GROUP]) -> (f32, f32) {
         let (size, from, to) = match self.aim {
             Aim::Largest(from, to) => (search::magnitude(x), from, to),
             Aim::Spread(from, to) => (search::mean_square(x).sqrt(), from, to),
@@ -305,14 +309,47 @@ impl<const G: usize, const LEVELS: usize> Trellis<'_, G, LEVELS> {
             *v = (from + (to - from) / (SCALES - 1) as f32 * i as f32) * inverse(size);
         }
         let near = 0.5 * (from + to) * inverse(size);
-        let (mut ideal, mut gain) = (0f32, 0f32);
+        let (mut ideal, mut steepness, mut gain) = (0f32, 0f32, 0f32);
         for scaled in at_scales(s, self.indexes[0], x, w, near, &inverses) {
             if scaled.vv > 0.0 && scaled.xv * scaled.xv > gain * scaled.vv {
                 ideal = scaled.xv / scaled.vv;
+                steepness = scaled.vv;
                 gain = scaled.xv * ideal;
             }
         }
-        ideal
+        (ideal, steepness)
+    }
+
+    /// The common scale under which some level is near the best scale of each group, as far as errors depend on it.
+    #[inline(always)]
+    fn common(&self, choices: &[Choice], magnitudes: &[f32]) -> f32 {
+        let mut top = 0f32;
+        for choice in choices {
+            top = top.max(choice.ideal);
+        }
+        let largest = magnitudes[magnitudes.len() - 1];
+        let (mut least, mut best) = (f32::INFINITY, 0.0);
+        // The largest scale need not be met: it may be below the highest level, or above.
+        for i in 0..COMMON {
+            let d = top / largest * (1.2 - 0.8 / COMMON as f32 * i as f32);
+            let inverse = inverse(d);
+            let mut error = 0f32;
+            for choice in choices {
+                let wanted = choice.ideal * inverse;
+                let above = magnitudes
+                    .partition_point(|level| *level < wanted)
+                    .min(magnitudes.len() - 1);
+                let below = magnitudes[above.saturating_sub(1)];
+                let distance = (magnitudes[above] - wanted)
+                    .abs()
+                    .min((below - wanted).abs());
+                error += choice.steepness * (distance * d) * (distance * d);
+            }
+            if error < least {
+                (least, best) = (error, d);
+            }
+        }
+        best
     }
 
     /// Tries some levels of one sign for a group under the common scale `d`.
@@ -372,20 +409,24 @@ impl<const G: usize, const LEVELS: usize> Trellis<'_, G, LEVELS> {
         weights: Option<&[f32]>,
         store: impl Fn(f32) -> f32,
     ) -> (f32, Vec<Choice>) {
-        let (mut x, mut w) = superblock::weighted_row(values, weights);
+        let (mut x, mut w) = superblock::weighted_row::<S, BLOCK>(s, values, weights);
         let mut best = vec![Choice::default(); x.len() / GROUP];
         let Some(unit) = search::normalize(&mut x, &mut w) else {
             return (0.0, best);
         };
         let (xs, ws) = (x.as_chunks::<GROUP>().0, w.as_chunks::<GROUP>().0);
-        let mut top = 0f32;
         for ((choice, x), w) in best.iter_mut().zip(xs).zip(ws) {
-            choice.ideal = self.ideal(s, x, w);
-            top = top.max(choice.ideal);
+            (choice.ideal, choice.steepness) = self.ideal(s, x, w);
         }
 
         let signs = [self.levels_of(1.0), self.levels_of(-1.0)];
-        let mut d = store(top / search::largest(self.levels) * unit) / unit;
+        let mut magnitudes: Vec<f32> = self.levels.iter().map(|level| level.abs()).collect();
+        magnitudes.sort_by(f32::total_cmp);
+        magnitudes.dedup();
+        let mut d = self
+            .common(&best, &magnitudes)
+            .copysign(search::largest(self.levels));
+        d = store(d * unit) / unit;
         let (mut least, mut best_d) = (f32::INFINITY, 0.0);
         let mut choices = best.clone();
         for pass in 0..PASSES {
@@ -405,14 +446,17 @@ impl<const G: usize, const LEVELS: usize> Trellis<'_, G, LEVELS> {
                 sum_lx += choice.lx;
                 sum_ll += choice.ll;
             }
+            // For what was chosen the scale that suits it is better still.
+            let suited = if sum_ll > 0.0 { sum_lx / sum_ll } else { d };
+            let suited = store(suited * unit) / unit;
             if error < least {
-                (least, best_d) = (error, d);
+                (least, best_d) = (error, suited);
                 best.copy_from_slice(&choices);
             }
-            if sum_ll <= 0.0 {
+            if sum_ll <= 0.0 || pass + 1 == PASSES {
                 break;
             }
-            d = store(sum_lx / sum_ll * unit) / unit;
+            d = suited;
         }
         (best_d * unit, best)
     }

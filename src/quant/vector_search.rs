@@ -14,6 +14,7 @@ use crate::simd::Simd;
 pub struct Book<const W: usize> {
     /// The values that coordinates have, ascending.
     values: Vec<f32>,
+    large: bool,
     /// Sorted by the first half of the coordinates, and by the second; a small codebook only once, and not by class.
     halves: Vec<Classes<W>>,
 }
@@ -27,6 +28,8 @@ struct Classes<const W: usize> {
 
 /// Codebooks of up to so many vectors are looked through as a whole.
 const SMALL: usize = 256;
+/// In codebooks of more than so many, where classes are well filled, half as many classes are looked through.
+const LARGE: usize = 1024;
 
 impl<const W: usize> Book<W> {
     /// The codebook of these vectors, whose coordinates have `values`.
@@ -55,6 +58,7 @@ impl<const W: usize> Book<W> {
         };
         Book {
             values: values.iter().map(|v| f32::from(*v)).collect(),
+            large: vectors.len() > LARGE,
             halves: if vectors.len() <= SMALL {
                 vec![sorted(None)]
             } else {
@@ -63,7 +67,8 @@ impl<const W: usize> Book<W> {
         }
     }
 
-    /// How many values of a coordinate are considered, so that 16 classes are looked through.
+    /// How many values of a coordinate are considered, so that 16 classes are looked through. In a large codebook it is only the nearest
+    /// one for the coordinate whose second one costs most.
     const WAYS: usize = if W == 8 { 2 } else { 4 };
 
     /// The vectors that come into question for `x * scale`.
@@ -83,11 +88,12 @@ impl<const W: usize> Book<W> {
             importance[2 * j / W] += w[j] * x[j] * x[j];
         }
         let half = usize::from(importance[1] > importance[0]);
-        let mut classes = [0usize; 16];
-        let (mut n, mut stride) = (1, 1);
         let last = self.values.len() as i32 - 1;
-        for x in &x[half * W / 2..][..W / 2] {
-            let t = x * scale;
+        let mut ways = [[0i32; 4]; 4];
+        let mut costliest = (0, -1f32);
+        for j in 0..W / 2 {
+            let i = half * W / 2 + j;
+            let t = x[i] * scale;
             // The nearest value, and on which side of it `t` is.
             let (mut at, mut least) = (0i32, f32::INFINITY);
             for (i, v) in self.values.iter().enumerate() {
@@ -96,8 +102,8 @@ impl<const W: usize> Book<W> {
                 at = if nearer { i as i32 } else { at };
             }
             let side = if t > self.values[at as usize] { 1 } else { -1 };
-            let mut ways = [at, at + side, at - side, at + 2 * side];
-            for way in &mut ways {
+            ways[j] = [at, at + side, at - side, at + 2 * side];
+            for way in &mut ways[j] {
                 // Instead of those beyond the ends, others that are not in the list yet.
                 if *way < 0 {
                     *way += Self::WAYS as i32;
@@ -105,12 +111,26 @@ impl<const W: usize> Book<W> {
                     *way -= Self::WAYS as i32;
                 }
             }
-            for way in (0..Self::WAYS).rev() {
+            let second = t - self.values[ways[j][1] as usize];
+            let cost = w[i] * (second * second - least * least);
+            if cost > costliest.1 {
+                costliest = (j, cost);
+            }
+        }
+        let mut classes = [0usize; 16];
+        let (mut n, mut stride) = (1, 1);
+        for j in 0..W / 2 {
+            let ways = if self.large && j == costliest.0 {
+                &ways[j][..1]
+            } else {
+                &ways[j][..Self::WAYS]
+            };
+            for (way, value) in ways.iter().enumerate().rev() {
                 for k in 0..n {
-                    classes[way * n + k] = classes[k] + ways[way] as usize * stride;
+                    classes[way * n + k] = classes[k] + *value as usize * stride;
                 }
             }
-            n *= Self::WAYS;
+            n *= ways.len();
             stride *= self.values.len();
         }
         let sorted = &self.halves[half];
@@ -172,13 +192,11 @@ pub struct Fit {
 }
 
 /// Scales that are tried for a group alone.
-const SCALES: usize = 6;
+const SCALES: usize = 12;
 /// The highest level, as the multiple of the unit that it stands for.
 const TOP_LEVEL: f32 = 31.0;
 /// Levels that are tried for a group under the block's scale.
 const LEVELS: usize = 4;
-/// How often the levels are chosen; the second time is worth its time for short vectors.
-const PASSES: usize = 2;
 
 /// Takes the signs off. Where only even numbers of them are allowed, the least important value changes its own if need be.
 #[inline(always)]
@@ -260,29 +278,40 @@ impl<const W: usize, const GROUP: usize> Search<'_, W, GROUP> {
         out
     }
 
-    /// The best scale of a group alone.
+    /// The best scale of a group alone, if each value could be any of those in the codebook.
     #[inline(always)]
     fn ideal<S: Simd>(&self, s: S, x: &[f32; GROUP], w: &[f32; GROUP]) -> f32 {
         let max = search::magnitude(x);
         if max < search::TINY {
             return 0.0;
         }
-        let mut inverses = [0f32; SCALES];
-        for (i, inverse) in inverses.iter_mut().enumerate() {
-            *inverse = self.meaning.top * (0.7 + 0.12 * i as f32) / max;
-        }
-        let scaled = self.at_scales(s, x, w, self.meaning.top / max, &inverses);
-        let (mut scale, mut gain) = (0.0, 0.0);
-        for Scaled { xv, vv, .. } in scaled {
-            if xv > 0.0 && vv > 0.0 && xv * xv > gain * vv {
+        let values = &self.book.values;
+        let (mut scale, mut most) = (0.0, 0.0);
+        for i in 0..SCALES {
+            let inverse = self.meaning.top * (0.6 + 0.8 / SCALES as f32 * i as f32) / max;
+            let (mut xv, mut vv) = (s.zero(), s.zero());
+            for from in (0..GROUP).step_by(S::N) {
+                let number = s.load_at(x, from);
+                let t = s.mul(number, s.splat(inverse));
+                let mut v = s.splat(values[0]);
+                for pair in values.windows(2) {
+                    let border = s.splat(0.5 * (pair[0] + pair[1]));
+                    v = s.select(s.lt(border, t), s.splat(pair[1]), v);
+                }
+                let wv = s.mul(s.load_at(w, from), v);
+                xv = s.fma(wv, number, xv);
+                vv = s.fma(wv, v, vv);
+            }
+            let (xv, vv) = (s.sum(xv), s.sum(vv));
+            if xv > 0.0 && vv > 0.0 && xv * xv > most * vv {
                 scale = xv / vv;
-                gain = scale * xv;
+                most = scale * xv;
             }
         }
         scale
     }
 
-    /// A group under the block's scale: its error, its level, its vectors and sums.
+    /// A group under the block's scale: its level, its vectors and sums.
     #[inline(always)]
     fn best_level<S: Simd>(
         &self,
@@ -291,7 +320,7 @@ impl<const W: usize, const GROUP: usize> Search<'_, W, GROUP> {
         w: &[f32; GROUP],
         d: f32,
         ideal: f32,
-    ) -> (f32, f32, Scaled) {
+    ) -> (f32, Scaled) {
         let below = 2.0 * (ideal * inverse(d) * 0.5 - 0.5).floor() + 1.0;
         let first = limit(
             below - (LEVELS as f32 - 2.0),
@@ -317,7 +346,7 @@ impl<const W: usize, const GROUP: usize> Search<'_, W, GROUP> {
                 best = (error, *level, scaled);
             }
         }
-        best
+        (best.1, best.2)
     }
 
     /// Fits a block.
@@ -344,29 +373,19 @@ impl<const W: usize, const GROUP: usize> Search<'_, W, GROUP> {
             top = top.max(ideal[g]);
         }
         let store = |d: f32| Half::saturating(d * self.meaning.divisor * unit);
-        let mut half = store(top / TOP_LEVEL);
-        let mut least = f32::INFINITY;
-        let passes = if W == 4 { PASSES } else { 1 };
-        for _ in 0..passes {
-            let d = half.get() / unit / self.meaning.divisor;
-            let (mut error, mut sum_lx, mut sum_ll) = (0f32, 0f32, 0f32);
-            let mut pass = Fit { d: half, ..out };
-            for g in 0..groups {
-                let (e, level, fit) = self.best_level(s, &xs[g], &ws[g], d, ideal[g]);
-                error += e;
-                sum_lx += level * fit.xv;
-                sum_ll += level * level * fit.vv;
-                pass.levels[g] = (level as u8).saturating_sub(1) / 2;
-                pass.codes[g * cells..][..cells].copy_from_slice(&fit.codes[..cells]);
-            }
-            if error < least {
-                least = error;
-                out = pass;
-            }
-            if !(sum_ll > 0.0 && sum_lx > 0.0) {
-                break;
-            }
-            half = store(sum_lx / sum_ll);
+        out.d = store(top / TOP_LEVEL);
+        let d = out.d.get() / unit / self.meaning.divisor;
+        let (mut sum_lx, mut sum_ll) = (0f32, 0f32);
+        for g in 0..groups {
+            let (level, fit) = self.best_level(s, &xs[g], &ws[g], d, ideal[g]);
+            sum_lx += level * fit.xv;
+            sum_ll += level * level * fit.vv;
+            out.levels[g] = (level as u8).saturating_sub(1) / 2;
+            out.codes[g * cells..][..cells].copy_from_slice(&fit.codes[..cells]);
+        }
+        // For what was chosen the scale that suits it is better still.
+        if sum_ll > 0.0 && sum_lx > 0.0 {
+            out.d = store(sum_lx / sum_ll);
         }
         out
     }

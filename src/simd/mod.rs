@@ -134,6 +134,10 @@ fn detect() -> Level {
 
 /// The level in use: the CPU's, or a lower one that the environment variable `IKRS_CPU` names. Chosen once.
 pub fn level() -> Level {
+    #[cfg(test)]
+    if let Some(level) = FORCED.get() {
+        return level;
+    }
     static LEVEL: OnceLock<Level> = OnceLock::new();
     *LEVEL.get_or_init(|| {
         let Some(name) = std::env::var_os("IKRS_CPU") else {
@@ -154,6 +158,21 @@ pub fn level() -> Level {
             }
         }
     })
+}
+
+#[cfg(test)]
+thread_local! {
+    static FORCED: std::cell::Cell<Option<Level>> = const { std::cell::Cell::new(None) };
+}
+
+/// Calls `f` on each level of this CPU, which is in use on this thread meanwhile.
+#[cfg(test)]
+pub fn at_all_levels(mut f: impl FnMut(Level)) {
+    for level in Level::ALL.into_iter().filter(|level| level.supported()) {
+        FORCED.set(Some(level));
+        f(level);
+    }
+    FORCED.set(None);
 }
 
 /// Vectors of one level. The value is a token: it can only be made (unsafely) where the instructions are known to be there.
@@ -220,6 +239,11 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn div(self, a: Self::F, b: Self::F) -> Self::F;
     /// `a * b + c`
     fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
+    /// `a * b + c`, rounded once at every level: where bits must be the same.
+    #[inline(always)]
+    fn fused(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
+        self.fma(a, b, c)
+    }
     /// `c - a * b`
     fn fnma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
     /// The greater; `b` if either is a NaN.
@@ -492,6 +516,13 @@ pub trait Simd: Copy + Send + Sync + 'static {
         let x = &x[at..at + Self::N];
         // SAFETY: the slice has N values.
         self.to_f32(unsafe { self.load_i8(x.as_ptr()) })
+    }
+    /// Stores 32-bit values as bytes `at..at + N` of an array, saturating to -128..=127. Panics if there are less.
+    #[inline(always)]
+    fn store_i8_at(self, x: &mut [i8], at: usize, v: Self::I) {
+        let x = &mut x[at..at + Self::N];
+        // SAFETY: the slice has N bytes.
+        unsafe { self.store_i8(x.as_mut_ptr(), v) }
     }
     /// Stores at values `at..at + N` of an array. Panics if there are less.
     #[inline(always)]

@@ -161,6 +161,7 @@ impl Simd for Scalar {
         fn mul(a, b: f32) -> f32 = a * b;
         fn div(a, b: f32) -> f32 = a / b;
         fn fma(a, b, c: f32) -> f32 = a * b + c;
+        fn fused(a, b, c: f32) -> f32 = a.mul_add(b, c);
         fn fnma(a, b, c: f32) -> f32 = c - a * b;
         fn max(a, b: f32) -> f32 = if a > b { a } else { b };
         fn min(a, b: f32) -> f32 = if a < b { a } else { b };

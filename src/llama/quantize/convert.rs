@@ -53,6 +53,21 @@ fn in_pieces<S>(
     })
 }
 
+/// Where the first infinity or NaN is. (All of a run are looked at, in the form that becomes vector instructions.)
+fn first_not_finite(values: &[f32]) -> Option<usize> {
+    const RUN: usize = 256;
+    let exponent = f32::INFINITY.to_bits();
+    let run = values.chunks(RUN).position(|run| {
+        let mut found = 0;
+        for v in run {
+            found |= u32::from(v.to_bits() & exponent == exponent);
+        }
+        found != 0
+    })?;
+    let at = values[run * RUN..].iter().position(|v| !v.is_finite())?;
+    Some(run * RUN + at)
+}
+
 /// Converts the rows of a tensor to another type. `weights` has a row per matrix (expert).
 pub fn convert(
     info: &TensorInfo,
@@ -94,7 +109,7 @@ pub fn convert(
             for (encoded, values) in encoded.zip(values.chunks_exact_mut(from.rows * n)) {
                 (from.decode)(encoded, values);
             }
-            if let Some(at) = values.iter().position(|v| !v.is_finite()) {
+            if let Some(at) = first_not_finite(values) {
                 bail!(
                     "tensor '{}': the value {} at column {} of row {} is not finite",
                     info.name,
@@ -140,7 +155,7 @@ pub fn check(info: &TensorInfo, data: &[u8], n_threads: usize) -> Result<()> {
                 continue;
             }
             (ty.decode)(group, &mut values);
-            if let Some(at) = values.iter().position(|v| !v.is_finite()) {
+            if let Some(at) = first_not_finite(&values) {
                 bail!(
                     "tensor '{}': the value {} at column {} of row {} is not finite",
                     info.name,
