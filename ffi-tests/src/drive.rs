@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 
@@ -39,8 +40,11 @@ pub fn drive_file(who: Who, model: &Path, args: &[&str]) -> Command {
     command
 }
 
-/// The JSON object that `drive.py` prints when it succeeds.
+/// The JSON object that `drive.py` prints when it succeeds. Tests of one program take turns: the threads of two models on the same
+/// cores wait for each other most of the time.
 pub fn printed(command: &mut Command) -> Value {
+    static TURN: Mutex<()> = Mutex::new(());
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     parsed(&stdout(command))
 }
 
