@@ -73,19 +73,19 @@ struct LimitArgs {
 
 impl Limit {
     const CHAINS: usize = 12;
-    const ROUNDS: usize = 100_000;
 
-    /// Seconds that each of `threads` takes for [`Limit::ROUNDS`] rounds; and how many operations these are for all.
-    fn run(threads: usize) -> (f64, f64) {
+    /// Seconds that threads take for so many operations: long enough that a busy machine disturbs them as it disturbs a product.
+    fn run(threads: usize, ops: usize) -> f64 {
         static KERNEL: Compiled<LimitArgs> = Compiled::new::<Limit>();
         let level = ikrs::simd::level();
+        let rounds = ops.div_ceil(2 * 4 * level.lanes() * Limit::CHAINS * threads);
         let start = Instant::now();
         std::thread::scope(|scope| {
             for _ in 0..threads {
                 scope.spawn(|| {
                     let (bytes, mut out) = (std::hint::black_box([1u8; 64]), [0u8; 64]);
                     let args = LimitArgs {
-                        rounds: Limit::ROUNDS,
+                        rounds,
                         bytes: bytes.as_ptr(),
                         out: out.as_mut_ptr(),
                     };
@@ -95,8 +95,7 @@ impl Limit {
                 });
             }
         });
-        let ops = 2 * 4 * level.lanes() * Limit::CHAINS * Limit::ROUNDS * threads;
-        (start.elapsed().as_secs_f64(), ops as f64)
+        start.elapsed().as_secs_f64()
     }
 }
 
@@ -158,8 +157,8 @@ impl Case<'_> {
         self.info.row_size(self.k) * self.n
     }
 
-    fn ops(&self) -> f64 {
-        (2 * self.k * self.n * self.m) as f64
+    fn ops(&self) -> usize {
+        2 * self.k * self.n * self.m
     }
 
     fn activations(&self) -> Vec<f32> {
@@ -225,8 +224,7 @@ impl Case<'_> {
                 seconds[1].push(start.elapsed().as_secs_f64());
             }
             if self.m > FEW {
-                let (time, ops) = Limit::run(self.threads);
-                seconds[2].push(time * self.ops() / ops);
+                seconds[2].push(Limit::run(self.threads, self.ops()));
             }
         }
         if let Some((r, ctx, _)) = theirs {
@@ -299,7 +297,7 @@ fn main() {
             let amount = if few {
                 (bytes * matrices) as f64
             } else {
-                case.ops()
+                case.ops() as f64
             };
             let rate = |s: Vec<f64>| median(s).map(|s| amount / s / 1e9);
             let [ours, theirs, limit] = case.run(reference.as_ref(), rounds).map(rate);

@@ -324,6 +324,24 @@ impl<const VNNI: bool> Simd for Ymm<VNNI> {
         }
     }
     #[inline(always)]
+    unsafe fn gather_f16_pairs<const STRIDE: usize>(self, p: *const u8) -> [__m256; 2] {
+        // SAFETY: the token proves that the CPU has the instructions; the caller promised the memory.
+        unsafe {
+            let mut x = [0i32; 8];
+            for (i, x) in x.iter_mut().enumerate() {
+                *x = p.add(i * STRIDE).cast::<i32>().read_unaligned();
+            }
+            let pairs = _mm256_set_epi32(x[7], x[6], x[5], x[4], x[3], x[2], x[1], x[0]);
+            let first = _mm256_and_si256(pairs, _mm256_set1_epi32(0xffff));
+            let both = _mm256_packus_epi32(first, _mm256_srli_epi32::<16>(pairs));
+            let both = _mm256_permute4x64_epi64::<0b11_01_10_00>(both);
+            [
+                _mm256_cvtph_ps(_mm256_castsi256_si128(both)),
+                _mm256_cvtph_ps(_mm256_extracti128_si256::<1>(both)),
+            ]
+        }
+    }
+    #[inline(always)]
     fn widen(self, lo: __m256) -> __m256 {
         lo
     }

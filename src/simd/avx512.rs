@@ -87,6 +87,59 @@ fn part_mask(n: usize) -> __mmask16 {
     if n >= 16 { !0 } else { (1 << n) - 1 }
 }
 
+/// Whether [`gather_words`] takes this stride.
+const fn gathers(stride: usize) -> bool {
+    stride >= 16 && stride <= 30 && stride.is_multiple_of(2)
+}
+
+/// Eight words that lie `STRIDE` bytes apart, then the eight words behind them.
+///
+/// # Safety
+/// The CPU has AVX-512 F, BW and VL, `p` points to eight times `STRIDE` readable bytes, for which [`gathers`] holds.
+#[inline(always)]
+unsafe fn gather_words<const STRIDE: usize>(p: *const u8) -> __m256i {
+    // Vectors begin at 0, at stride `next`, and if that is not enough, 64 bytes before the end of the eighth.
+    let (few, next) = const { (STRIDE <= 20, if STRIDE <= 20 { 4 } else { 3 }) };
+    let indices: [[i16; 16]; 2] = const {
+        let (few, next) = (STRIDE <= 20, if STRIDE <= 20 { 4 } else { 3 });
+        let mut from = [[0; 16]; 2];
+        let mut i = 0;
+        while i < 16 {
+            let (stride, word) = (i % 8, i / 8);
+            let mut at = stride * STRIDE / 2;
+            if stride >= next {
+                at = 32 + (stride - next) * STRIDE / 2;
+            }
+            // What the third vector has may be beyond the second.
+            from[0][i] = ((at + word) % 64) as i16;
+            from[1][i] = i as i16;
+            if !few && stride >= 6 {
+                from[1][i] = (64 + word) as i16 - ((8 - stride) * STRIDE / 2) as i16;
+            }
+            i += 1;
+        }
+        from
+    };
+    // What else the caller loads from here would be cut out of these vectors with shuffles if the compiler knew of both.
+    let p = std::hint::black_box(p);
+    // SAFETY: the caller's promise. 64 bytes from the fourth (of strides from 16 bytes on) or third (of more than 20) are inside
+    // eight strides.
+    unsafe {
+        let index = [
+            _mm512_castsi256_si512(_mm256_loadu_si256(indices[0].as_ptr().cast())),
+            _mm512_castsi256_si512(_mm256_loadu_si256(indices[1].as_ptr().cast())),
+        ];
+        let a = _mm512_loadu_si512(p.cast());
+        let b = _mm512_loadu_si512(p.add(next * STRIDE).cast());
+        let mut words = _mm512_permutex2var_epi16(a, index[0], b);
+        if !few {
+            let c = _mm512_loadu_si512(p.add(8 * STRIDE - 64).cast());
+            words = _mm512_permutex2var_epi16(words, index[1], c);
+        }
+        _mm512_castsi512_si256(words)
+    }
+}
+
 impl<const VNNI: bool> Simd for Zmm<VNNI> {
     const N: usize = 16;
     const VNNI: bool = VNNI;
@@ -362,32 +415,55 @@ impl<const VNNI: bool> Simd for Zmm<VNNI> {
     }
     #[inline(always)]
     unsafe fn gather_f16<const STRIDE: usize>(self, p: *const u8) -> __m512 {
-        if !(16..=20).contains(&STRIDE) {
-            // SAFETY: the caller's promise.
-            return unsafe { self.widen(self.half().gather_f16::<STRIDE>(p)) };
-        }
-        // What else the caller loads from here would be cut out of these vectors with shuffles if the compiler knew of both.
-        let p = std::hint::black_box(p);
-        // SAFETY: the token proves that the CPU has the instructions. Four strides are no more than 80 bytes, the fourth
-        // value ends at 62 at most; and 64 bytes from the fifth stride on are inside eight strides.
+        // SAFETY: the caller's promise; the token proves that the CPU has the instructions.
         unsafe {
-            let (a, b) = (
-                _mm512_loadu_si512(p.cast()),
-                _mm512_loadu_si512(p.add(4 * STRIDE).cast()),
-            );
-            let s = (STRIDE / 2) as i16;
-            let from = _mm512_castsi128_si512(_mm_set_epi16(
-                32 + 3 * s,
-                32 + 2 * s,
-                32 + s,
-                32,
-                3 * s,
-                2 * s,
-                s,
-                0,
-            ));
-            let values = _mm512_castsi512_si128(_mm512_permutex2var_epi16(a, from, b));
-            self.widen(_mm256_cvtph_ps(values))
+            if gathers(STRIDE) {
+                let words = gather_words::<STRIDE>(p);
+                self.widen(_mm256_cvtph_ps(_mm256_castsi256_si128(words)))
+            } else {
+                self.widen(self.half().gather_f16::<STRIDE>(p))
+            }
+        }
+    }
+    #[inline(always)]
+    unsafe fn gather_f16_pairs<const STRIDE: usize>(self, p: *const u8) -> [__m512; 2] {
+        // SAFETY: the caller's promise; the token proves that the CPU has the instructions.
+        unsafe {
+            if gathers(STRIDE) {
+                let words = gather_words::<STRIDE>(p);
+                let second = _mm256_extracti128_si256::<1>(words);
+                [
+                    self.widen(_mm256_cvtph_ps(_mm256_castsi256_si128(words))),
+                    self.widen(_mm256_cvtph_ps(second)),
+                ]
+            } else {
+                let [first, second] = self.half().gather_f16_pairs::<STRIDE>(p);
+                [self.widen(first), self.widen(second)]
+            }
+        }
+    }
+    #[inline(always)]
+    unsafe fn gather_u8<const STRIDE: usize>(self, p: *const u8) -> __m256i {
+        if !VNNI || !(16..=20).contains(&STRIDE) {
+            // SAFETY: the caller's promise.
+            return unsafe { self.half().gather_u8::<STRIDE>(p) };
+        }
+        let from: [i8; 16] = const {
+            let (mut from, mut i) = ([0; 16], 0);
+            while i < 8 {
+                from[i] = (i % 4 * STRIDE + i / 4 * 64) as i8;
+                i += 1;
+            }
+            from
+        };
+        // See `gather_words`.
+        let p = std::hint::black_box(p);
+        // SAFETY: the token proves that the CPU has the instructions; four strides are at least 64 bytes, three less.
+        unsafe {
+            let (a, b) = (self.load_int(p), self.load_int(p.add(4 * STRIDE)));
+            let from = _mm512_castsi128_si512(_mm_loadu_si128(from.as_ptr().cast()));
+            let bytes = _mm512_permutex2var_epi8(a, from, b);
+            _mm256_cvtepu8_epi32(_mm512_castsi512_si128(bytes))
         }
     }
     #[inline(always)]

@@ -400,6 +400,23 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// # Safety
     /// `p` points to eight times `STRIDE` readable bytes (less what is in front of the value in its stride).
     unsafe fn gather_f16<const STRIDE: usize>(self, p: *const u8) -> Self::F;
+    /// The same for pairs of neighbours: the first ones, and the second ones.
+    /// # Safety
+    /// `p` points to eight times `STRIDE` readable bytes (less what is in front of the pair in its stride).
+    unsafe fn gather_f16_pairs<const STRIDE: usize>(self, p: *const u8) -> [Self::F; 2];
+    /// Eight bytes that lie `STRIDE` bytes apart, extended with zeros to 32 bits.
+    /// # Safety
+    /// `p` points to eight times `STRIDE` readable bytes (less what is in front of the byte in its stride).
+    #[inline(always)]
+    unsafe fn gather_u8<const STRIDE: usize>(self, p: *const u8) -> <Self::Half as Simd>::I {
+        let mut bytes = 0u64;
+        for i in 0..8 {
+            // SAFETY: the caller's promise.
+            bytes |= u64::from(unsafe { p.add(STRIDE * i).read() }) << (8 * i);
+        }
+        // SAFETY: a word has eight bytes.
+        unsafe { self.half().load_u8((&raw const bytes).cast()) }
+    }
     /// `lo` extended with zeros.
     fn widen(self, lo: <Self::Half as Simd>::F) -> Self::F;
     /// `lo`, followed by `hi` if a vector has two halves.

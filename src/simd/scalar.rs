@@ -404,6 +404,16 @@ impl Simd for Scalar {
         out
     }
     #[inline(always)]
+    unsafe fn gather_f16_pairs<const STRIDE: usize>(self, p: *const u8) -> [[f32; N]; 2] {
+        // SAFETY: the caller's promise.
+        unsafe {
+            [
+                self.gather_f16::<STRIDE>(p),
+                self.gather_f16::<STRIDE>(p.add(2)),
+            ]
+        }
+    }
+    #[inline(always)]
     fn widen(self, lo: [f32; N]) -> [f32; N] {
         lo
     }

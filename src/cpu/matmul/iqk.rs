@@ -385,12 +385,12 @@ per_row!(Iq5Ks, Iq5_ks, bytes: 168, meta: 4, shift: 2.0, |s, h, row, p, i|
 /// # Safety
 /// `block` points to a block.
 #[inline(always)]
-unsafe fn level_bytes<H: Simd>(h: H, block: *const u8) -> u64 {
+unsafe fn level_bytes<S: Simd>(s: S, block: *const u8) -> u64 {
     let mut bytes = 0u64;
-    for v in 0..4 {
+    for v in 0..32 / S::N {
         // SAFETY: the caller's promise.
-        let words = unsafe { h.load_int(block.add(32 * v)) };
-        bytes |= u64::from(h.top_bits_i16(h.shl_i16::<15>(words))) << (16 * v);
+        let words = unsafe { s.load_int(block.add(4 * S::N * v)) };
+        bytes |= u64::from(s.top_bits_i16(s.shl_i16::<15>(words))) << (2 * S::N * v);
     }
     bytes
 }
@@ -414,10 +414,10 @@ per_row!(Iq4Kss, Iq4_kss, bytes: 128, meta: 4, shift: 4.0, |s, h, row, p, i|
     },
     scale: h.splat(row_f32(row)),
     levels: {
-        let bytes = level_bytes(h, p);
+        let bytes = level_bytes(s, p);
         odd(h, (&raw const bytes).cast())
     },
-    shifts: low_bits(level_bytes(h, p)));
+    shifts: low_bits(level_bytes(s, p)));
 
 /// First and second values of the pairs of iq2_kl.
 static PAIR_VALUES: Values<64> = Values::with_offset(
@@ -526,14 +526,9 @@ impl Weights for Mxfp4 {
     }
     #[inline(always)]
     unsafe fn scales<S: Simd>(s: S, _row: *const u8, chunk: *const u8) -> Scales<S> {
-        let mut bytes = 0u64;
-        for b in 0..8 {
-            // SAFETY: the caller's promise.
-            bytes |= u64::from(unsafe { chunk.add(17 * b).read() }) << (8 * b);
-        }
         let h = s.half();
-        // SAFETY: a word has eight bytes.
-        let e = unsafe { h.load_u8((&raw const bytes).cast()) };
+        // SAFETY: the caller's promise.
+        let e = unsafe { s.gather_u8::<17>(chunk) };
         // 2^(e - 128): half of the power that `e` stands for, in two factors of which each is a normal number.
         let power = h.cast_f(h.shl_i32::<23>(h.add_i32(e, h.splat_i32(1))));
         let scale = h.mul(power, h.splat(0.25));

@@ -35,30 +35,23 @@ pub unsafe fn nibbles<S: Simd, const BYTES: usize, const OFFSET: usize>(
 /// The fifth bits of blocks, in place: 32 bits in value order.
 ///
 /// # Safety
-/// As [`Weights::codes`], with 16 bytes of which the first four are the bits at `OFFSET` of each block.
+/// As [`Weights::codes`], with the bits at `OFFSET` of each block.
 #[inline(always)]
 unsafe fn fifth_bits<S: Simd, const BYTES: usize, const OFFSET: usize>(
     s: S,
     chunk: *const u8,
     i: usize,
 ) -> S::I {
-    static FROM: Pattern<i8, 64> = Pattern({
-        let mut from = [0; 64];
-        let mut j = 0;
-        while j < 64 {
-            from[j] = (j / 8 % 4) as i8;
-            j += 1;
-        }
-        from
-    });
-    static BIT: Pattern<i8, 64> =
-        repeat16([1, 2, 4, 8, 16, 32, 64, -128, 1, 2, 4, 8, 16, 32, 64, -128]);
     let [p, q] = blocks::<S, BYTES, OFFSET>(chunk, i);
     // SAFETY: the caller's promise.
-    let bits = unsafe { s.load_lanes([p, p, q, q]) };
-    let bit = BIT.get(s);
-    let set = s.eq_i8(s.and(s.lookup16(bits, FROM.get(s)), bit), bit);
-    s.and(set, s.splat_i8(16))
+    let bits = unsafe {
+        let mut bits = u64::from(p.cast::<u32>().read_unaligned());
+        if S::HALVES == 2 {
+            bits |= u64::from(q.cast::<u32>().read_unaligned()) << 32;
+        }
+        bits
+    };
+    s.and(s.mask_of_bits(bits), s.splat_i8(16))
 }
 
 pub struct Q4_0;
@@ -99,7 +92,7 @@ impl Weights for Q4_1 {
     #[inline(always)]
     unsafe fn scales<S: Simd>(s: S, _row: *const u8, chunk: *const u8) -> Scales<S> {
         // SAFETY: the caller's promise.
-        let (d, m) = unsafe { (s.gather_f16::<20>(chunk), s.gather_f16::<20>(chunk.add(2))) };
+        let [d, m] = unsafe { s.gather_f16_pairs::<20>(chunk) };
         Scales::eight_with_min(s, d, m)
     }
 }
@@ -148,7 +141,7 @@ impl Weights for Q5_1 {
     #[inline(always)]
     unsafe fn scales<S: Simd>(s: S, _row: *const u8, chunk: *const u8) -> Scales<S> {
         // SAFETY: the caller's promise.
-        let (d, m) = unsafe { (s.gather_f16::<24>(chunk), s.gather_f16::<24>(chunk.add(2))) };
+        let [d, m] = unsafe { s.gather_f16_pairs::<24>(chunk) };
         Scales::eight_with_min(s, d, m)
     }
 }
