@@ -247,12 +247,18 @@ impl<G: Grid, L: Ladder> Scaled<'_, G, L> {
         for ((choice, x), w) in out.iter_mut().zip(xs).zip(ws) {
             let grid = &self.grids[choice.grid];
             choice.codes = search::codes_at(grid, x, w, inverse(d * choice.level));
-            let (mut xv, mut vv) = (0f32, 0f32);
+            let mut values = [0f32; N];
             for i in 0..N {
-                let v = grid.value(choice.codes[i]);
-                xv += w[i] * x[i] * v;
-                vv += w[i] * v * v;
+                values[i] = grid.value(choice.codes[i]);
             }
+            let (mut xv, mut vv) = (s.zero(), s.zero());
+            for i in (0..N).step_by(S::N) {
+                let v = s.load_at(&values, i);
+                let wv = s.mul(s.load_at(w, i), v);
+                xv = s.fma(wv, s.load_at(x, i), xv);
+                vv = s.fma(wv, v, vv);
+            }
+            let (xv, vv) = (s.sum(xv), s.sum(vv));
             sum_lx += choice.level * xv;
             sum_ll += choice.level * choice.level * vv;
         }
