@@ -158,14 +158,10 @@ impl Speed {
             target: format!("at least {least:.2} x"),
             holds: !self.is_comparable() || ratio(figures) >= least,
         };
-        let after = match prompt {
-            4096 => " after 4096",
-            _ => "",
-        };
         [
             row(format!("prompt of {prompt}"), self.prompt, least[0]),
             row(
-                format!("generation of {GENERATED}{after}"),
+                format!("generation of {GENERATED} after {prompt}"),
                 self.generation,
                 least[1],
             ),
@@ -283,7 +279,7 @@ pub fn all_speeds(
     }
     for model in models {
         for cache in [Cache::F16, Cache::Q8_0] {
-            // Two rounds are long enough.
+            // Each round is long, so that fewer do.
             let rounds = rounds.min(3);
             let speed = Case::new(model).long(cache).measure(rounds);
             speed
