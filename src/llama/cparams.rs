@@ -34,8 +34,57 @@ pub struct Cparams {
     pub fused_mmad: bool,
     pub graph_reuse: bool,
     pub pooling: PoolingType,
-    pub type_k: Type,
-    pub type_v: Type,
+    pub type_k: LayerTypes,
+    pub type_v: LayerTypes,
+    /// Keys (and queries), values are cached after a Hadamard transform of their heads, which spreads outliers before they are
+    /// quantized.
+    pub k_cache_hadamard: bool,
+    pub v_cache_hadamard: bool,
+}
+
+/// The types of one of the caches: the first and the last layers may have their own.
+#[derive(Clone, Copy, Debug)]
+pub struct LayerTypes {
+    pub ty: Type,
+    first: (usize, Type),
+    last: (usize, Type),
+}
+
+impl LayerTypes {
+    /// The type of layer `il` of `n_layer`. The last layers count where both are meant.
+    pub fn of(&self, il: usize, n_layer: usize) -> Type {
+        let ((n_first, first), (n_last, last)) = (self.first, self.last);
+        if il >= n_layer.saturating_sub(n_last) {
+            last
+        } else if il < n_first {
+            first
+        } else {
+            self.ty
+        }
+    }
+
+    fn resolve(
+        what: &str,
+        n_embd_head: u32,
+        ty: i32,
+        first: (i32, i32),
+        last: (i32, i32),
+    ) -> Result<LayerTypes> {
+        let ty = cache_type(what, ty, n_embd_head)?;
+        // A type that no layer has may be anything.
+        let end = |(n, raw): (i32, i32)| -> Result<(usize, Type)> {
+            match usize::try_from(n) {
+                Ok(n) if n > 0 => Ok((n, cache_type(what, raw, n_embd_head)?)),
+                _ => Ok((0, ty)),
+            }
+        };
+        let (first, last) = (end(first)?, end(last)?);
+        Ok(LayerTypes { ty, first, last })
+    }
+
+    fn all(&self) -> [Type; 3] {
+        [self.ty, self.first.1, self.last.1]
+    }
 }
 
 /// A parameter that is meant when it is not negative, and otherwise this.
@@ -91,8 +140,22 @@ impl Cparams {
             graph_reuse: p.graph_reuse,
             pooling: PoolingType::from_raw(p.pooling_type)
                 .ok_or_else(|| Error(format!("unknown pooling type {}", p.pooling_type)))?,
-            type_k: cache_type("K", p.type_k, hp.n_embd_head_k)?,
-            type_v: cache_type("V", p.type_v, hp.n_embd_head_v)?,
+            type_k: LayerTypes::resolve(
+                "K",
+                hp.n_embd_head_k,
+                p.type_k,
+                (p.n_k_first, p.type_k_first),
+                (p.n_k_last, p.type_k_last),
+            )?,
+            type_v: LayerTypes::resolve(
+                "V",
+                hp.n_embd_head_v,
+                p.type_v,
+                (p.n_v_first, p.type_v_first),
+                (p.n_v_last, p.type_v_last),
+            )?,
+            k_cache_hadamard: p.k_cache_hadamard,
+            v_cache_hadamard: p.v_cache_hadamard,
         };
         if c.pooling == PoolingType::Unspecified {
             c.pooling = hp.pooling;
@@ -103,7 +166,11 @@ impl Cparams {
             None => bail!("unknown attention type {}", p.attention_type),
         }
         ensure!(
-            c.flash_attn || c.type_v.info().is_some_and(|i| !i.quantized),
+            c.flash_attn
+                || c.type_v
+                    .all()
+                    .iter()
+                    .all(|ty| ty.info().is_some_and(|i| !i.quantized)),
             "a quantized V cache needs flash attention"
         );
         c.resolve_sizes(p)?;

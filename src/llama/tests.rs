@@ -12,6 +12,7 @@ use super::model::load::Options;
 use super::model::{LoadParams, Model};
 use super::params::{AttentionType, PoolingType, llama_context_params};
 use crate::error::Result;
+use crate::graph::Tensor;
 use crate::gguf::{Metadata, Name, Override, OverrideValue, TensorInfo, Value, Writer};
 use crate::quant::Type;
 
@@ -309,6 +310,61 @@ fn flash_attention_and_soft_max_agree_in_every_cache_type() {
         let e = error(&logits(&mut context(&model, p), &tokens, 0, 0), &reference);
         assert!(e < tolerance, "{ty:?}: {e}");
     }
+}
+
+#[test]
+fn transformed_caches_are_worth_the_same() {
+    let model = PLAIN.model();
+    let tokens = tokens(50);
+    for flash_attn in [true, false] {
+        let plain = llama_context_params {
+            flash_attn,
+            type_k: Type::F32.raw(),
+            type_v: Type::F32.raw(),
+            ..params()
+        };
+        let run = |p| {
+            let mut c = context(&model, p);
+            let mut all = logits(&mut c, &tokens, 0, 0);
+            c.cells_mut().unwrap().seq_add(0, -1, -1, 3);
+            all.extend(logits(&mut c, &[9], 53, 0));
+            all
+        };
+        let want = run(plain);
+        for (k_cache_hadamard, v_cache_hadamard) in [(true, false), (false, true), (true, true)] {
+            let transformed = run(llama_context_params {
+                k_cache_hadamard,
+                v_cache_hadamard,
+                ..plain
+            });
+            assert!(error(&transformed, &want) < 1e-6);
+        }
+    }
+}
+
+#[test]
+fn first_and_last_layers_have_their_own_cache_types() {
+    let model = PLAIN.model();
+    let c = context(
+        &model,
+        llama_context_params {
+            type_k: Type::Q8_0.raw(),
+            type_v: Type::Q8_0.raw(),
+            type_k_first: Type::F32.raw(),
+            n_k_first: 1,
+            type_v_last: Type::Q4_0.raw(),
+            n_v_last: 1,
+            // Asked for no layer, so that it does not matter.
+            type_k_last: 9999,
+            ..params()
+        },
+    );
+    let types = |all: &[Tensor]| all.iter().map(|t| t.ty()).collect::<Vec<_>>();
+    let cache = &c.runner.as_ref().unwrap().cache;
+    let (k, v) = (types(cache.k()), types(cache.v()));
+    let n = k.len();
+    assert_eq!((k[0], v[0]), (Type::F32, Type::Q8_0));
+    assert_eq!((k[n - 1], v[n - 1]), (Type::Q8_0, Type::Q4_0));
 }
 
 #[test]

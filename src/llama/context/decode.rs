@@ -71,8 +71,8 @@ struct Built {
 }
 
 /// What computes the model: the cache, the device, the scheduler and the memory of graphs.
-pub(super) struct Runner {
-    pub(super) cache: Cache,
+pub(in crate::llama) struct Runner {
+    pub(in crate::llama) cache: Cache,
     backend: Arc<Backend>,
     sched: Sched,
     arena: Arena,
@@ -96,9 +96,9 @@ impl Runner {
         log_info!(
             "KV self size  = {:.2} MiB, K ({}): {:.2} MiB, V ({}): {:.2} MiB",
             (k + v) as f64 / 1048576.0,
-            cp.type_k.name(),
+            cp.type_k.ty.name(),
             k as f64 / 1048576.0,
-            cp.type_v.name(),
+            cp.type_v.ty.name(),
             v as f64 / 1048576.0
         );
         let mut runner = Runner {

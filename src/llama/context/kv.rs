@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Context, Graph, TENSOR_FLAG_INPUT, Tensor};
 use crate::llama::cparams::Cparams;
 use crate::llama::model::arch::Architecture;
-use crate::llama::model::build::{KvView, rope_params};
+use crate::llama::model::build::{KvView, hadamard, rope_params};
 use crate::llama::model::hparams::Hparams;
 use crate::quant::Type;
 
@@ -38,8 +38,18 @@ impl Cache {
         };
         let (mut k, mut v) = (Vec::new(), Vec::new());
         for il in 0..n_layer {
-            k.push(tensor("k", cp.type_k, hp.n_embd_k_gqa(il), il)?);
-            v.push(tensor("v", cp.type_v, hp.n_embd_v_gqa(il), il)?);
+            k.push(tensor(
+                "k",
+                cp.type_k.of(il, n_layer),
+                hp.n_embd_k_gqa(il),
+                il,
+            )?);
+            v.push(tensor(
+                "v",
+                cp.type_v.of(il, n_layer),
+                hp.n_embd_v_gqa(il),
+                il,
+            )?);
         }
         let all = k.iter().chain(&v).copied();
         let buffer = alloc_tensors(all, cpu_buffer_type())?;
@@ -138,10 +148,19 @@ impl Cache {
             )?;
             let factors = arch.rope_factors(il);
             let shifted = match cache.ty() {
-                Type::F32 | Type::F16 => ctx.rope_ext_inplace(k, shift, factors, rope)?,
+                Type::F32 | Type::F16 if !cp.k_cache_hadamard => {
+                    ctx.rope_ext_inplace(k, shift, factors, rope)?
+                }
                 _ => {
-                    let plain = ctx.cast(k, Type::F32)?;
-                    let plain = ctx.rope_ext_inplace(plain, shift, factors, rope)?;
+                    let mut plain = ctx.cast(k, Type::F32)?;
+                    // The transform is its own inverse.
+                    if cp.k_cache_hadamard {
+                        plain = hadamard(ctx, plain, hp.n_embd_head_k)?;
+                    }
+                    plain = ctx.rope_ext_inplace(plain, shift, factors, rope)?;
+                    if cp.k_cache_hadamard {
+                        plain = hadamard(ctx, plain, hp.n_embd_head_k)?;
+                    }
                     ctx.cpy(plain, k)?
                 }
             };

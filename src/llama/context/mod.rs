@@ -50,7 +50,7 @@ pub struct Context {
     has_decoded: bool,
     overlay: Overlay,
     /// `None` if the model is only a vocabulary.
-    runner: Option<Runner>,
+    pub(super) runner: Option<Runner>,
 }
 
 impl Context {

@@ -264,3 +264,11 @@ pub fn rope_params(hp: &Hparams, cp: &Cparams) -> params::Rope {
         sections: [0; 4],
     }
 }
+
+/// The Hadamard transform of heads of `n_embd_head` values, in pieces as long as the power of two that divides that.
+pub fn hadamard(ctx: &Context, x: Tensor, n_embd_head: u32) -> Result<Tensor> {
+    match n_embd_head & n_embd_head.wrapping_neg() {
+        0 | 1 => Ok(x),
+        piece => ctx.hadamard(x, piece as i32),
+    }
+}

@@ -3,7 +3,7 @@
 use super::{Linear, Norm};
 use crate::error::Result;
 use crate::graph::Tensor;
-use crate::llama::model::build::{Builder, CacheStore};
+use crate::llama::model::build::{Builder, CacheStore, hadamard};
 use crate::llama::model::hparams::Hparams;
 use crate::llama::model::load::Loader;
 
@@ -65,8 +65,19 @@ impl Attention {
             b.name(x, name, il);
             Ok(x)
         };
-        let q = rotate(q, n_head, "Qcur_roped")?;
-        let k = rotate(k, n_head_kv, "Kcur_roped")?;
+        let mut q = rotate(q, n_head, "Qcur_roped")?;
+        let mut k = rotate(k, n_head_kv, "Kcur_roped")?;
+        let mut v = v;
+        if b.cp.k_cache_hadamard {
+            q = hadamard(b.ctx, q, b.hp.n_embd_head_k)?;
+            b.name(q, "Qcur_hadamard", il);
+            k = hadamard(b.ctx, k, b.hp.n_embd_head_k)?;
+            b.name(k, "Kcur_hadamard", il);
+        }
+        if b.cp.v_cache_hadamard {
+            v = hadamard(b.ctx, v, b.hp.n_embd_head_v)?;
+            b.name(v, "Vcur_hadamard", il);
+        }
         // Together, so that nothing comes between them.
         b.expand(q)?;
         b.expand(k)?;
@@ -77,11 +88,14 @@ impl Attention {
         }
 
         let mask = b.kq_mask()?;
-        let attended = if b.cp.flash_attn {
+        let mut attended = if b.cp.flash_attn {
             flash(b, q, mask, il)?
         } else {
             soft_max(b, q, mask, il)?
         };
+        if b.cp.v_cache_hadamard {
+            attended = hadamard(b.ctx, attended, b.hp.n_embd_head_v)?;
+        }
         let heads = b.ctx.reshape_2d(attended, n_head_v * n_head, n_tokens)?;
         b.expand(heads)?;
         let mut out = self.out.build(b, heads)?;
