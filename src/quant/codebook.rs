@@ -34,7 +34,7 @@ const fn unpack<const W: usize, const BITS: usize, const N: usize>(
     out
 }
 
-const ONE: [i8; 3] = [-1, 0, 1];
+pub(super) const ONE: [i8; 3] = [-1, 0, 1];
 const TWO: [i8; 3] = [8, 25, 43];
 const IQ3_XXS_VALUES: [i8; 8] = [4, 12, 20, 28, 36, 44, 52, 62];
 const IQ3_S_VALUES: [i8; 8] = [1, 3, 5, 7, 9, 11, 13, 15];
@@ -45,7 +45,7 @@ macro_rules! vectors {
         pub static $name: [[i8; $width]; $n] =
             unpack::<$width, $bits, $n>(include_bytes!(concat!("codebooks/", $file)), &$values);
         pub(super) static $book: LazyLock<Book<$width>> =
-            LazyLock::new(|| Book::new(&$name, &$values));
+            LazyLock::new(|| Book::new(&$name, &$values, |vector| *vector));
     };
 }
 
@@ -54,7 +54,9 @@ vectors!(IQ2_XS, IQ2_XS_BOOK, 512 of 8, bits: 2, "iq2_xs.bin", TWO);
 vectors!(IQ2_S, IQ2_S_BOOK, 1024 of 8, bits: 2, "iq2_s.bin", TWO);
 vectors!(IQ3_XXS, IQ3_XXS_BOOK, 256 of 4, bits: 4, "iq3_xxs.bin", IQ3_XXS_VALUES);
 vectors!(IQ3_S, IQ3_S_BOOK, 512 of 4, bits: 4, "iq3_s.bin", IQ3_S_VALUES);
-vectors!(IQ1_S, IQ1_S_BOOK, 2048 of 8, bits: 2, "iq1_s.bin", ONE);
+
+pub static IQ1_S: [[i8; 8]; 2048] =
+    unpack::<8, 2, 2048>(include_bytes!("codebooks/iq1_s.bin"), &ONE);
 
 /// What is added to, or taken from, all values of a group of iq1_s and iq1_m.
 pub(super) const DELTA: f32 = 0.125;

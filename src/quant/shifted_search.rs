@@ -4,10 +4,13 @@
 //! the codebook. First each group's scale is estimated without the codebook, which makes the run's; then each group tries the
 //! levels next to its own with all vectors, and the run's scale is fitted to what was chosen.
 
+use std::sync::LazyLock;
+
 use super::Half;
-use super::codebook::{DELTA, IQ1_S_BOOK};
+use super::codebook::{DELTA, IQ1_S, ONE};
 use super::search::{self, inverse, limit, round_product};
 use super::tiles::{LANES, Least};
+use super::vector_search::Book;
 use crate::simd::Simd;
 
 /// Levels that are tried for a group.
@@ -36,26 +39,47 @@ pub struct Group {
     pub down: [bool; 4],
 }
 
-/// What a group's cells sum up to at one level.
-#[derive(Clone, Copy, Default)]
-struct Sums {
-    xv: f32,
-    vv: f32,
-    codes: [u16; 4],
-    down: [bool; 4],
+/// The vectors by pairs of neighbours: a pair is the number `first + 3 * second`, of 0 to 8, where values count from 0. So a table of 16
+/// numbers tells what a pair adds to a sum.
+static BOOK: LazyLock<Book<8, 4>> = LazyLock::new(|| {
+    Book::new(&IQ1_S, &ONE, |v| {
+        std::array::from_fn(|p| v[2 * p] + 1 + 3 * (v[2 * p + 1] + 1))
+    })
+});
+
+/// For each pair, what a function makes of one of its values.
+const fn of_pairs(second: bool, square: f32, linear: f32) -> [f32; LANES] {
+    let mut out = [0.0; LANES];
+    let mut pair = 0;
+    while pair < 9 {
+        let v = if second { pair / 3 } else { pair % 3 } as f32 - 1.0;
+        out[pair] = square * v * v + linear * v;
+        pair += 1;
+    }
+    out
 }
 
-impl Sums {
-    fn error(&self, scale: f32) -> f32 {
-        scale * (scale * self.vv - 2.0 * self.xv)
-    }
+/// The sums that are looked up: `Σwxv`, and `Σw(v ± δ)²` less what is the same for all vectors.
+const TERMS: [[[f32; LANES]; 2]; 3] = [
+    [of_pairs(false, 0.0, 1.0), of_pairs(true, 0.0, 1.0)],
+    [
+        of_pairs(false, 1.0, 2.0 * DELTA),
+        of_pairs(true, 1.0, 2.0 * DELTA),
+    ],
+    [
+        of_pairs(false, 1.0, -2.0 * DELTA),
+        of_pairs(true, 1.0, -2.0 * DELTA),
+    ],
+];
 
-    fn add(&mut self, cell: usize, xv: f32, vv: f32, code: u16, down: bool) {
-        self.xv += xv;
-        self.vv += vv;
-        self.codes[cell] = code;
-        self.down[cell] = down;
-    }
+/// A group at one level.
+#[derive(Clone, Copy, Default)]
+struct Fitted {
+    level: usize,
+    codes: [u16; 4],
+    down: [bool; 4],
+    xv: f32,
+    vv: f32,
 }
 
 /// The scale at which values rounded to -1, 0, 1 and shifted leave the least error.
@@ -86,7 +110,7 @@ fn estimate<S: Simd, const GROUP: usize>(s: S, x: &[f32; GROUP], w: &[f32; GROUP
     best.1
 }
 
-/// The best vectors of a group at each of some scales.
+/// The best vectors and shifts of a group at the best of some scales.
 #[inline(always)]
 fn vectors<S: Simd, const GROUP: usize>(
     s: S,
@@ -94,63 +118,99 @@ fn vectors<S: Simd, const GROUP: usize>(
     w: &[f32; GROUP],
     scales: [f32; LEVELS],
     shared: bool,
-) -> [Sums; LEVELS] {
+) -> Fitted {
     let mut inverses = [0f32; LEVELS];
     for i in 0..LEVELS {
         inverses[i] = inverse(scales[i]);
     }
-    let mut by_shift = [[Sums::default(); LEVELS]; 2];
-    let mut free = [Sums::default(); LEVELS];
-    let cells = x.as_chunks::<8>().0.iter().zip(w.as_chunks::<8>().0);
-    for (cell, (x, w)) in cells.enumerate() {
-        let near = IQ1_S_BOOK.near(x, w, inverses[LEVELS / 2]);
-        let mut wx = [0f32; 8];
-        for j in 0..8 {
-            wx[j] = w[j] * x[j];
-        }
-        // `Σw(v ± δ)²` is `Σwv² ± 2δ Σwv` and what is the same for all vectors.
-        let mut least = [Least::<S, LEVELS>::new(s), Least::<S, LEVELS>::new(s)];
+    let (xs, ws) = (x.as_chunks::<8>().0, w.as_chunks::<8>().0);
+    let none = [Least::<S, LEVELS>::new(s), Least::<S, LEVELS>::new(s)];
+    let mut least = [none; 4];
+    let mut tiles = [&[][..]; 4];
+    // The errors of cells by shift and level, over the square of the scale, less what is the same for all levels.
+    let mut errors = [[[0f32; LEVELS]; 2]; 4];
+    let cells = xs.len().min(4);
+    for cell in 0..cells {
+        let (x, w) = (&xs[cell], &ws[cell]);
+        let near = BOOK.near(x, w, inverses[LEVELS / 2]);
+        let tables = tables(s, x, w);
         for (begin, end) in &near.ranges[..near.n] {
             for number in *begin..*end {
-                let tile = &near.tiles[number];
-                let [xv, vv, wv] = tile.three_sums(s, &wx, w);
-                let (mut up, mut down) = (vv, vv);
-                for part in 0..LANES / S::N {
-                    up[part] = s.fma(s.splat(2.0 * DELTA), wv[part], vv[part]);
-                    down[part] = s.fma(s.splat(-2.0 * DELTA), wv[part], vv[part]);
-                }
-                least[0].offer(s, number, xv, up, &inverses);
-                least[1].offer(s, number, xv, down, &inverses);
+                let [xv, up, down] = near.tiles[number].looked_up(s, &tables);
+                least[cell][0].offer(s, number, xv, up, &inverses);
+                least[cell][1].offer(s, number, xv, down, &inverses);
             }
         }
-        for i in 0..LEVELS {
-            let mut found = [(0f32, 0f32, 0u16); 2];
-            for (down, found) in found.iter_mut().enumerate() {
-                let (lane, tile) = least[down].lane(s, i);
-                let tile = &near.tiles[tile];
-                let shift = if down == 1 { -DELTA } else { DELTA };
-                let (xv, vv) = tile.sums_of(lane, shift, &wx, w);
-                *found = (xv, vv, tile.codes[lane]);
+        tiles[cell] = near.tiles;
+        let (mut weight, mut sum) = (0f32, 0f32);
+        for j in 0..8 {
+            weight += w[j];
+            sum += w[j] * x[j];
+        }
+        for down in 0..2 {
+            let shift = if down == 1 { -DELTA } else { DELTA };
+            for i in 0..LEVELS {
+                let rest = shift * (shift * weight - 2.0 * inverses[i] * sum);
+                errors[cell][down][i] = least[cell][down].score(s, i) + rest;
             }
-            for (down, (xv, vv, code)) in found.into_iter().enumerate() {
-                by_shift[down][i].add(cell, xv, vv, code, down == 1);
-            }
-            let error = |(xv, vv, _): (f32, f32, u16)| scales[i] * (scales[i] * vv - 2.0 * xv);
-            let down = error(found[1]) < error(found[0]);
-            let (xv, vv, code) = found[usize::from(down)];
-            free[i].add(cell, xv, vv, code, down);
         }
     }
-    if !shared {
-        return free;
-    }
-    let mut best = by_shift[0];
-    for i in 0..LEVELS {
-        if by_shift[1][i].error(scales[i]) < best[i].error(scales[i]) {
-            best[i] = by_shift[1][i];
+    let mut best = (f32::INFINITY, Fitted::default());
+    for level in 0..LEVELS {
+        let mut fitted = Fitted {
+            level,
+            ..Fitted::default()
+        };
+        let mut both = [0f32; 2];
+        for cell in 0..cells {
+            both[0] += errors[cell][0][level];
+            both[1] += errors[cell][1][level];
+        }
+        let mut error = 0f32;
+        for cell in 0..cells {
+            let pair = [errors[cell][0][level], errors[cell][1][level]];
+            let [up, down] = if shared { both } else { pair };
+            fitted.down[cell] = down < up;
+            error += pair[usize::from(down < up)];
+        }
+        let error = scales[level] * scales[level] * error;
+        if error < best.0 {
+            best = (error, fitted);
         }
     }
-    best
+    let mut fitted = best.1;
+    for cell in 0..cells {
+        let down = fitted.down[cell];
+        let (lane, tile) = least[cell][usize::from(down)].lane(s, fitted.level);
+        let code = tiles[cell][tile].codes[lane];
+        fitted.codes[cell] = code;
+        for j in 0..8 {
+            let v = f32::from(IQ1_S[usize::from(code)][j]) + if down { -DELTA } else { DELTA };
+            fitted.xv += ws[cell][j] * xs[cell][j] * v;
+            fitted.vv += ws[cell][j] * v * v;
+        }
+    }
+    fitted
+}
+
+/// What each pair of a cell adds to the sums of [`TERMS`].
+#[inline(always)]
+fn tables<S: Simd>(s: S, x: &[f32; 8], w: &[f32; 8]) -> [[[S::F; 2]; 4]; 3] {
+    let mut tables = [[[s.zero(); 2]; 4]; 3];
+    for p in 0..4 {
+        for (t, term) in TERMS.iter().enumerate() {
+            let [mut first, mut second] = [w[2 * p], w[2 * p + 1]];
+            if t == 0 {
+                (first, second) = (first * x[2 * p], second * x[2 * p + 1]);
+            }
+            for part in 0..LANES / S::N {
+                let sum = s.mul(s.splat(first), s.load_at(&term[0], part * S::N));
+                let second = s.splat(second);
+                tables[t][p][part] = s.fma(second, s.load_at(&term[1], part * S::N), sum);
+            }
+        }
+    }
+    tables
 }
 
 /// Fits a run of groups of `GROUP` values; `x` and `w` are changed. Returns the run's scale.
@@ -184,21 +244,15 @@ pub fn fit<S: Simd, const GROUP: usize>(
             levels[i] = limit(near + i as f32 - 1.0, 0.0, format.top);
             scales[i] = d * multiple(levels[i]);
         }
-        let sums = vectors(s, x, w, scales, format.shared);
-        let mut best = 0;
-        for i in 1..LEVELS {
-            if sums[i].error(scales[i]) < sums[best].error(scales[best]) {
-                best = i;
-            }
-        }
+        let fitted = vectors(s, x, w, scales, format.shared);
         *group = Group {
-            level: levels[best] as u8,
-            codes: sums[best].codes,
-            down: sums[best].down,
+            level: levels[fitted.level] as u8,
+            codes: fitted.codes,
+            down: fitted.down,
         };
-        let m = f64::from(multiple(levels[best]));
-        sum_lx += m * f64::from(sums[best].xv);
-        sum_ll += m * m * f64::from(sums[best].vv);
+        let m = f64::from(multiple(levels[fitted.level]));
+        sum_lx += m * f64::from(fitted.xv);
+        sum_ll += m * m * f64::from(fitted.vv);
     }
     if sum_lx > 0.0 && sum_ll > 0.0 {
         store((sum_lx / sum_ll) as f32)

@@ -59,30 +59,32 @@ impl<const W: usize> Tile<W> {
         (xv, vv)
     }
 
-    /// `Σwxv`, `Σwv²` and `Σwv` of each vector.
+    /// The sums over coordinates of what `tables` say of their values, of each vector.
     #[inline(always)]
-    pub fn three_sums<S: Simd>(&self, s: S, wx: &[f32; W], w: &[f32; W]) -> [[S::F; PARTS]; 3] {
-        let mut sums = [[s.zero(); PARTS]; 3];
+    pub fn looked_up<S: Simd, const T: usize>(
+        &self,
+        s: S,
+        tables: &[[[S::F; 2]; W]; T],
+    ) -> [[S::F; PARTS]; T] {
+        let mut sums = [[s.zero(); PARTS]; T];
         for part in 0..LANES / S::N {
-            let [mut xv, mut vv, mut wv] = [s.zero(); 3];
             for j in 0..W {
-                let v = s.load_i8_at(&self.values[j], part * S::N);
-                let weighted = s.mul(s.splat(w[j]), v);
-                xv = s.fma(s.splat(wx[j]), v, xv);
-                vv = s.fma(weighted, v, vv);
-                wv = s.add(weighted, wv);
+                let values = s.load_i8_int_at(&self.values[j], part * S::N);
+                for t in 0..T {
+                    let of = s.lookup16_f32(tables[t][j], values);
+                    sums[t][part] = s.add(sums[t][part], of);
+                }
             }
-            (sums[0][part], sums[1][part], sums[2][part]) = (xv, vv, wv);
         }
         sums
     }
 
-    /// `Σwxv` and `Σwv²` of one vector with a constant added to its values.
+    /// `Σwxv` and `Σwv²` of one vector.
     #[inline(always)]
-    pub fn sums_of(&self, lane: usize, shift: f32, wx: &[f32; W], w: &[f32; W]) -> (f32, f32) {
+    pub fn sums_of(&self, lane: usize, wx: &[f32; W], w: &[f32; W]) -> (f32, f32) {
         let (mut xv, mut vv) = (0f32, 0f32);
         for j in 0..W {
-            let v = f32::from(self.values[j][lane]) + shift;
+            let v = f32::from(self.values[j][lane]);
             xv += wx[j] * v;
             vv += w[j] * v * v;
         }
@@ -91,6 +93,7 @@ impl<const W: usize> Tile<W> {
 }
 
 /// The least score of each lane for each of `K` scales, and the tile that has it.
+#[derive(Clone, Copy)]
 pub struct Least<S: Simd, const K: usize> {
     scores: [[S::F; PARTS]; K],
     tiles: [[S::I; PARTS]; K],
@@ -127,6 +130,16 @@ impl<S: Simd, const K: usize> Least<S, K> {
         }
     }
 
+    /// The least score for a scale.
+    #[inline(always)]
+    pub fn score(&self, s: S, scale: usize) -> f32 {
+        let mut scores = self.scores[scale][0];
+        for part in 1..LANES / S::N {
+            scores = s.min(scores, self.scores[scale][part]);
+        }
+        -s.max_of(s.neg(scores))
+    }
+
     /// The lane that has the least score for a scale, and its tile.
     #[inline(always)]
     pub fn lane(&self, s: S, scale: usize) -> (usize, usize) {
@@ -138,8 +151,7 @@ impl<S: Simd, const K: usize> Least<S, K> {
             tiles = s.select_i32(better, self.tiles[scale][part], tiles);
             numbers = s.select(better, s.load_at(&NUMBERS, part * S::N), numbers);
         }
-        let least = -s.max_of(s.neg(scores));
-        let others = s.lt(s.splat(least), scores);
+        let others = s.lt(s.splat(self.score(s, scale)), scores);
         // Of those that have it, the last.
         let at = s.select(others, s.splat(-1.0), s.load_at(&NUMBERS, 0));
         let at = s.max_of(at).max(0.0) as usize % S::N;

@@ -214,7 +214,7 @@ impl<const G: usize> Index<G> {
             let (lane, tile) = least.lane(s, i);
             let tile = &self.tiles[tile];
             found[i].code = tile.codes[lane];
-            (found[i].xv, found[i].vv) = tile.sums_of(lane, 0.0, &wx, &ww);
+            (found[i].xv, found[i].vv) = tile.sums_of(lane, &wx, &ww);
         }
         found
     }

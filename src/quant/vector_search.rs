@@ -10,20 +10,20 @@ use super::superblock::BLOCK;
 use super::tiles::{Least, Tile};
 use crate::simd::Simd;
 
-/// A codebook of vectors of `W` values.
-pub struct Book<const W: usize> {
+/// A codebook of vectors of `W` values, which are kept as `V` numbers each.
+pub struct Book<const W: usize, const V: usize = W> {
     /// The values that coordinates have, ascending.
     values: Vec<f32>,
     large: bool,
     /// Sorted by the first half of the coordinates, and by the second; a small codebook only once, and not by class.
-    halves: Vec<Classes<W>>,
+    halves: Vec<Classes<V>>,
 }
 
 /// Vectors sorted by the values of half of their coordinates.
-struct Classes<const W: usize> {
+struct Classes<const V: usize> {
     /// The first tile of each class, and the number of tiles.
     starts: Vec<u32>,
-    tiles: Vec<Tile<W>>,
+    tiles: Vec<Tile<V>>,
 }
 
 /// Codebooks of up to so many vectors are looked through as a whole.
@@ -31,9 +31,13 @@ const SMALL: usize = 256;
 /// In codebooks of more than so many, where classes are well filled, half as many classes are looked through.
 const LARGE: usize = 1024;
 
-impl<const W: usize> Book<W> {
-    /// The codebook of these vectors, whose coordinates have `values`.
-    pub fn new(vectors: &[[i8; W]], values: &[i8]) -> Book<W> {
+impl<const W: usize, const V: usize> Book<W, V> {
+    /// The codebook of these vectors, whose coordinates have `values`; `numbers` says what is kept of a vector.
+    pub fn new(
+        vectors: &[[i8; W]],
+        values: &[i8],
+        numbers: impl Fn(&[i8; W]) -> [i8; V],
+    ) -> Book<W, V> {
         let sorted = |half: Option<usize>| {
             let n = half.map_or(1, |_| values.len().pow(W as u32 / 2));
             let mut members = vec![Vec::new(); n];
@@ -49,9 +53,9 @@ impl<const W: usize> Book<W> {
                 tiles: Vec::new(),
             };
             for codes in members {
-                classes
-                    .tiles
-                    .extend(Tile::all(&codes, |code| vectors[usize::from(code)]));
+                classes.tiles.extend(Tile::all(&codes, |code| {
+                    numbers(&vectors[usize::from(code)])
+                }));
                 classes.starts.push(classes.tiles.len() as u32);
             }
             classes
@@ -73,7 +77,7 @@ impl<const W: usize> Book<W> {
 
     /// The vectors that come into question for `x * scale`.
     #[inline(always)]
-    pub fn near(&self, x: &[f32; W], w: &[f32; W], scale: f32) -> Near<'_, W> {
+    pub fn near(&self, x: &[f32; W], w: &[f32; W], scale: f32) -> Near<'_, V> {
         let mut ranges = [(0, 0); 16];
         if let [all] = &self.halves[..] {
             ranges[0].1 = all.tiles.len();
@@ -149,8 +153,8 @@ impl<const W: usize> Book<W> {
 }
 
 /// Some of the vectors of a codebook: ranges of tiles.
-pub struct Near<'a, const W: usize> {
-    pub tiles: &'a [Tile<W>],
+pub struct Near<'a, const V: usize> {
+    pub tiles: &'a [Tile<V>],
     pub ranges: [(usize, usize); 16],
     pub n: usize,
 }
@@ -269,7 +273,7 @@ impl<const W: usize, const GROUP: usize> Search<'_, W, GROUP> {
             for k in 0..K {
                 let (lane, tile) = least.lane(s, k);
                 let tile = &near.tiles[tile];
-                let (xv, vv) = tile.sums_of(lane, 0.0, &wx, w);
+                let (xv, vv) = tile.sums_of(lane, &wx, w);
                 out[k].codes[cell % 8] = tile.codes[lane];
                 out[k].xv += xv;
                 out[k].vv += vv;

@@ -311,6 +311,18 @@ impl<const VNNI: bool> Simd for Ymm<VNNI> {
         }
     }
     #[inline(always)]
+    fn lookup16_f32(self, table: [__m256; 2], idx: __m256i) -> __m256 {
+        // SAFETY: the token proves that the CPU has the instructions.
+        unsafe {
+            let upper = _mm256_castsi256_ps(_mm256_slli_epi32::<28>(idx));
+            _mm256_blendv_ps(
+                _mm256_permutevar8x32_ps(table[0], idx),
+                _mm256_permutevar8x32_ps(table[1], idx),
+                upper,
+            )
+        }
+    }
+    #[inline(always)]
     unsafe fn gather_f16<const STRIDE: usize>(self, p: *const u8) -> __m256 {
         // SAFETY: the token proves that the CPU has the instructions; the caller promised the memory.
         unsafe {

@@ -400,6 +400,23 @@ impl<const VNNI: bool> Simd for Zmm<VNNI> {
     }
 
     #[inline(always)]
+    fn nibbles_of_words(self, a: __m512i, upper: bool) -> __m512i {
+        if !VNNI {
+            return super::nibbles_of_words(self, a, upper);
+        }
+        // SAFETY: the token proves that the CPU has the instructions, VBMI with `VNNI`.
+        unsafe {
+            let half = if upper {
+                _mm512_extracti64x4_epi64::<1>(a)
+            } else {
+                _mm512_castsi512_si256(a)
+            };
+            let bits = _mm512_set1_epi64(0x1c18_1410_0c08_0400);
+            _mm512_multishift_epi64_epi8(bits, _mm512_cvtepu32_epi64(half))
+        }
+    }
+
+    #[inline(always)]
     fn spread<const EACH: usize>(self, table: [__m512; 2], i: usize) -> __m512 {
         // SAFETY: the token proves that the CPU has the instructions.
         unsafe {
@@ -412,6 +429,11 @@ impl<const VNNI: bool> Simd for Zmm<VNNI> {
             };
             _mm512_permutexvar_ps(from, table[0])
         }
+    }
+    #[inline(always)]
+    fn lookup16_f32(self, table: [__m512; 2], idx: __m512i) -> __m512 {
+        // SAFETY: the token proves that the CPU has the instructions.
+        unsafe { _mm512_permutexvar_ps(idx, table[0]) }
     }
     #[inline(always)]
     unsafe fn gather_f16<const STRIDE: usize>(self, p: *const u8) -> __m512 {

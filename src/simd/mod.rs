@@ -356,6 +356,12 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn pairs_of_halves(self, a: Self::I, i: usize) -> Self::I {
         pairs_of_halves(self, a, i)
     }
+    /// Nibbles of the lower or the upper half of the 32-bit lanes: byte `8 j + l` of the result has nibble `l` of lane `j` as its lowest,
+    /// and anything above. Slow unless [`Simd::BYTE_TABLES`].
+    #[inline(always)]
+    fn nibbles_of_words(self, a: Self::I, upper: bool) -> Self::I {
+        nibbles_of_words(self, a, upper)
+    }
     /// The word at `p` in the first eight lanes, the one after it in the next eight: over one vector (twice) or two.
     /// # Safety
     /// `p` points to 8 readable bytes.
@@ -392,6 +398,8 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// Vector `i` of the sequence in which each value of a table is repeated `EACH` times: lane `l` is
     /// `table[(i N + l) / EACH]`. The table is 16 values in one or two vectors; `EACH` is 4 or 8.
     fn spread<const EACH: usize>(self, table: [Self::F; 2], i: usize) -> Self::F;
+    /// Lane `l` is value `idx[l] & 15` of a table of 16 values in one or two vectors.
+    fn lookup16_f32(self, table: [Self::F; 2], idx: Self::I) -> Self::F;
     /// The f16 value at `p`.
     /// # Safety
     /// `p` points to 2 readable bytes, at any alignment.
@@ -530,9 +538,14 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// Bytes `at..at + N` of an array as floats. Panics if there are less.
     #[inline(always)]
     fn load_i8_at(self, x: &[i8], at: usize) -> Self::F {
+        self.to_f32(self.load_i8_int_at(x, at))
+    }
+    /// Bytes `at..at + N` of an array, extended to 32 bits. Panics if there are less.
+    #[inline(always)]
+    fn load_i8_int_at(self, x: &[i8], at: usize) -> Self::I {
         let x = &x[at..at + Self::N];
         // SAFETY: the slice has N values.
-        self.to_f32(unsafe { self.load_i8(x.as_ptr()) })
+        unsafe { self.load_i8(x.as_ptr()) }
     }
     /// Stores 32-bit values as bytes `at..at + N` of an array, saturating to -128..=127. Panics if there are less.
     #[inline(always)]
@@ -611,6 +624,21 @@ fn pairs_of_halves<S: Simd>(s: S, a: S::I, i: usize) -> S::I {
         for (b, o) in out[..4 * S::N].iter_mut().enumerate() {
             let from = S::N / 2 * i + b / 8 + 2 * S::N * (b % 8 / 4);
             *o = bytes[from % 64] >> (2 * (b % 4));
+        }
+        s.load_int(out.as_ptr())
+    }
+}
+
+/// [`Simd::nibbles_of_words`] byte by byte.
+#[inline(always)]
+fn nibbles_of_words<S: Simd>(s: S, a: S::I, upper: bool) -> S::I {
+    let (mut bytes, mut out) = ([0u8; 64], [0u8; 64]);
+    // SAFETY: a vector has no more than 64 bytes.
+    unsafe {
+        s.store_int(bytes.as_mut_ptr(), a);
+        let first = if upper { 2 * S::N } else { 0 };
+        for (b, o) in out[..4 * S::N].iter_mut().enumerate() {
+            *o = bytes[(first + b / 2) % 64] >> (4 * (b % 2));
         }
         s.load_int(out.as_ptr())
     }

@@ -390,6 +390,15 @@ impl Simd for Scalar {
         out
     }
     #[inline(always)]
+    fn lookup16_f32(self, table: [[f32; N]; 2], idx: [i32; N]) -> [f32; N] {
+        let mut out = [0.0; N];
+        for (o, i) in out.iter_mut().zip(idx) {
+            let at = i as usize % (2 * N);
+            *o = table[at / N][at % N];
+        }
+        out
+    }
+    #[inline(always)]
     unsafe fn f16_at(self, p: *const u8) -> f32 {
         // SAFETY: the caller's promise.
         unsafe { p.cast::<f16>().read_unaligned() }.to_f32()

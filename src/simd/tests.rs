@@ -29,6 +29,8 @@ unsafe fn floats_16<S: Simd>(s: S, x: *const f32, y: *const f32, out: &mut Vec<V
     for i in (0..16).step_by(S::N) {
         // SAFETY: the tests pass 16 values.
         let (a, b) = unsafe { (s.load(x.add(i)), s.load(y.add(i))) };
+        // SAFETY: as above; the second half, if vectors are halves.
+        let table = unsafe { [s.load(x), s.load(x.add(16 - S::N))] };
         let results = [
             s.add(a, b),
             s.sub(a, b),
@@ -43,6 +45,7 @@ unsafe fn floats_16<S: Simd>(s: S, x: *const f32, y: *const f32, out: &mut Vec<V
             s.select(s.lt(a, b), a, b),
             s.to_f32(s.to_i32(a)),
             s.cast_f(s.shl_i32::<4>(s.shr_i32::<5>(s.cast_i(a)))),
+            s.lookup16_f32(table, s.to_i32(s.mul(b, s.splat(1.6)))),
             s.splat(s.max_of(a)),
         ];
         out.resize(results.len(), Vec::new());
@@ -167,6 +170,8 @@ unsafe fn moves_256<S: Simd>(s: S, x: *const u8, out: &mut Vec<Vec<u8>>) {
             s.load_quads(quads),
             s.gather_i32(x, idx),
             s.and(s.pairs_of_halves(v[1], 1), s.splat_i8(3)),
+            s.and(s.nibbles_of_words(v[1], false), s.splat_i8(15)),
+            s.and(s.nibbles_of_words(v[1], true), s.splat_i8(15)),
             s.narrow_i16(s.shr_i16::<8>(v[0]), s.shr_i16::<8>(v[1])),
             s.splat_i32(s.top_bits_i16(v[0]) as i32),
             s.splat_i32(s.top_bits_i8(v[0]) as i32),
@@ -279,6 +284,8 @@ fn arithmetic_is_the_same_at_every_level() {
     let want = run(Level::Scalar);
     assert_eq!(want[0][3], x[3] + y[3]);
     assert_eq!(want[9][0], x[0].round_ties_even());
+    // -8.5 * 1.1 * 1.6 is -15, whose last four bits are 1.
+    assert_eq!(want[13][0], x[1]);
     for level in levels() {
         assert_eq!(run(level), want, "{level:?}");
     }
@@ -334,6 +341,10 @@ fn lanes_move_to_their_places() {
             byte >> (2 * (b % 4)) & 3
         };
         want.push((0..4 * n).map(pair).collect());
+        for first in [4 * n, 6 * n] {
+            let nibble = |b: usize| x[first + b / 2] >> (4 * (b % 2)) & 15;
+            want.push((0..4 * n).map(nibble).collect());
+        }
         want.push((0..4 * n).map(|b| x[2 * b + 1]).collect());
         let top = |step: usize| {
             let bits = (0..(4 * n / step).min(32))

@@ -9,7 +9,7 @@
 #![allow(clippy::needless_range_loop)]
 
 use super::iqk::{BY4, fields, four_bits, words8};
-use super::weights::{CHUNK, Pattern, Patterns, Scales, Values, Weights};
+use super::weights::{CHUNK, Pattern, Patterns, Scales, Values, Weights, repeat16};
 use crate::quant::Type;
 use crate::quant::codebook;
 use crate::simd::Simd;
@@ -342,18 +342,6 @@ codes: if S::BYTE_TABLES {
 },
 scales: quarter_levels(s, p, p.add(74)));
 
-/// Shifts of an eighth, up or (where a code's bit is set) down, of vector `i`; raises the values where the level wants it.
-#[inline(always)]
-fn shift<S: Simd>(s: S, codes: S::I, down: u64, i: usize) -> S::I {
-    let down = (down >> (4 * S::HALVES * i)) as u32;
-    // With the offset of these types, of 9.
-    let by = if S::VNNI { [127, -127] } else { [8, 10] };
-    s.add_i8(
-        codes,
-        s.select_i64(down, s.splat_i8(by[0]), s.splat_i8(by[1])),
-    )
-}
-
 /// Where three bits of each of a chunk's 32 codes are among 16 bytes: those above the lowest eight of their numbers.
 struct High {
     bytes: Patterns<i8, 128>,
@@ -380,55 +368,116 @@ impl High {
         }
     }
 
-    /// The numbers of a chunk's vectors.
+    /// The numbers of a chunk's vectors, in two or four vectors.
     ///
     /// # Safety
     /// `low` points to 32 readable bytes, `high` to 16.
     #[inline(always)]
-    unsafe fn numbers<S: Simd>(&'static self, s: S, low: *const u8, high: *const u8) -> [u32; 32] {
-        let mut out = [0; 32];
+    unsafe fn numbers<S: Simd>(&'static self, s: S, low: *const u8, high: *const u8) -> [S::I; 4] {
+        let mut out = [s.splat_i32(0); 4];
         // SAFETY: the caller's promise.
         let bytes = unsafe { s.load_128(high) };
         for v in 0..32 / S::N {
             let bits = s.lookup16(bytes, self.bytes.get(s, v));
             let bits = s.and(s.shrv_i32(bits, self.counts.get(s, v)), s.splat_i32(7));
-            // SAFETY: the caller's promise; there are as many numbers.
-            unsafe {
-                let number = s.or(s.load_u8(low.add(S::N * v)), s.shl_i32::<8>(bits));
-                s.store_int(out.as_mut_ptr().add(S::N * v).cast(), number);
-            }
+            // SAFETY: the caller's promise.
+            let low = unsafe { s.load_u8(low.add(S::N * v)) };
+            out[v] = s.or(low, s.shl_i32::<8>(bits));
         }
         out
     }
 }
 
-/// The numbers for vector `i`.
-#[inline(always)]
-fn part(numbers: &[u32; 32], halves: usize, i: usize) -> [u32; 8] {
-    let mut out = [0; 8];
-    for l in 0..4 * halves {
-        out[l] = numbers[4 * halves * i + l];
+/// The codebook of iq1_s with a nibble for each value, which counts from the least.
+static IQ1_S_NIBBLES: Words = {
+    let mut out = [0; 2048];
+    let mut i = 0;
+    while i < 8 * 2048 {
+        let value = codebook::IQ1_S[i / 8][i % 8] + 1;
+        out[i / 8] |= (value as u32) << (4 * (i % 8));
+        i += 1;
     }
-    out
+    Words(out)
+};
+
+/// 2048 words on cache lines.
+#[repr(align(64))]
+struct Words([u32; 2048]);
+
+/// The vectors of a chunk: by nibbles where bytes can be looked up, else by their numbers.
+struct Vectors<S: Simd> {
+    nibbles: [S::I; 2],
+    numbers: [u32; 32],
+}
+
+impl<S: Simd> Vectors<S> {
+    #[inline(always)]
+    fn new(s: S, numbers: [S::I; 4]) -> Self {
+        let mut out = Vectors {
+            nibbles: [s.splat_i32(0); 2],
+            numbers: [0; 32],
+        };
+        for v in 0..32 / S::N {
+            if S::BYTE_TABLES {
+                let table = IQ1_S_NIBBLES.0.as_ptr().cast();
+                // SAFETY: numbers have eleven bits.
+                out.nibbles[v % 2] = unsafe { s.gather_i32(table, numbers[v]) };
+            } else {
+                // SAFETY: there are as many numbers.
+                unsafe { s.store_int(out.numbers.as_mut_ptr().add(S::N * v).cast(), numbers[v]) };
+            }
+        }
+        out
+    }
+
+    /// Eight times the values of vector `i`, with the shift of an eighth, up or (where a code's bit is set) down; raised where the level wants
+    /// it.
+    #[inline(always)]
+    fn shifted(&self, s: S, down: u64, i: usize) -> S::I {
+        static EIGHTS: Pattern<i8, 64> =
+            repeat16([-8, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        let codes = if S::BYTE_TABLES {
+            let nibbles = s.nibbles_of_words(self.nibbles[i / 2 % 2], i % 2 == 1);
+            s.lookup16(EIGHTS.get(s), s.and(nibbles, s.splat_i8(15)))
+        } else {
+            let mut numbers = [0; 8];
+            for l in 0..4 * S::HALVES {
+                numbers[l] = self.numbers[4 * S::HALVES * i + l];
+            }
+            IQ1_S.get(s, numbers)
+        };
+        let down = (down >> (4 * S::HALVES * i)) as u32;
+        // With the offset of these types, of 9.
+        let by = if S::VNNI { [127, -127] } else { [8, 10] };
+        s.add_i8(
+            codes,
+            s.select_i64(down, s.splat_i8(by[0]), s.splat_i8(by[1])),
+        )
+    }
 }
 
 codebook!(Iq1S, Iq1_s, bytes: 50, group: 32, offset: 9, |s, p, i|
 before: {
     static HIGH: High = High::new(16, 4, 3);
     static DOWN: Places = Places::new(16, 4, 0, 15);
-    let numbers = HIGH.numbers(s, p.add(2), p.add(34));
+    let vectors = Vectors::new(s, HIGH.numbers(s, p.add(2), p.add(34)));
     let down = DOWN.get(s, p.add(34));
 },
-codes: shift(s, IQ1_S.get(s, part(&numbers, S::HALVES, i)), down, i),
+codes: vectors.shifted(s, down, i),
 scales: {
+    // The words of a lane's 16 bytes, four in each lane.
+    static WORDS: Pattern<i8, 64> = Pattern({
+        let mut out = [-1; 64];
+        let mut i = 0;
+        while i < 16 {
+            (out[4 * i], out[4 * i + 1]) = ((2 * i % 16) as i8, (2 * i % 16 + 1) as i8);
+            i += 1;
+        }
+        out
+    });
     let h = s.half();
-    // As floats, words are exact.
-    let words = p.add(34).cast::<[u16; 8]>().read_unaligned();
-    let mut levels = [0i32; 8];
-    for g in 0..8 {
-        levels[g] = i32::from(words[g] >> 12 & 7);
-    }
-    let levels = h.load_int(levels.as_ptr().cast());
+    let words = h.lookup16(h.load_128(p.add(34)), WORDS.get(h));
+    let levels = h.and(h.shr_i32::<12>(words), h.splat_i32(7));
     half_levels(s, s.f16_at(p), 0.25, levels)
 });
 
@@ -436,10 +485,10 @@ codebook!(Iq1M, Iq1_m, bytes: 56, group: 16, offset: 9, |s, p, i|
 before: {
     static HIGH: High = High::new(4, 1, 0);
     static DOWN: Places = Places::new(4, 1, 0, 3);
-    let numbers = HIGH.numbers(s, p, p.add(32));
+    let vectors = Vectors::new(s, HIGH.numbers(s, p, p.add(32)));
     let down = DOWN.get(s, p.add(32));
 },
-codes: shift(s, IQ1_S.get(s, part(&numbers, S::HALVES, i)), down, i),
+codes: vectors.shifted(s, down, i),
 scales: {
     static BY3: Pattern<i32, 16> = Pattern([0, 3, 6, 9, 16, 19, 22, 25, 0, 3, 6, 9, 16, 19, 22, 25]);
     let words = p.add(48).cast::<[u32; 2]>().read_unaligned();

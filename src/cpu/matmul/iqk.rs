@@ -529,9 +529,11 @@ impl Weights for Mxfp4 {
         let h = s.half();
         // SAFETY: the caller's promise.
         let e = unsafe { s.gather_u8::<17>(chunk) };
-        // 2^(e - 128): half of the power that `e` stands for, in two factors of which each is a normal number.
+        // 2^(e - 128): half of the power that `e` stands for, in two factors of which each is a normal number. What is less than
+        // any normal number counts as zero: blocks of zeros have such scales, with which products take a hundred times as long.
         let power = h.cast_f(h.shl_i32::<23>(h.add_i32(e, h.splat_i32(1))));
-        let scale = h.mul(power, h.splat(0.25));
+        let is_normal = h.lt(h.splat(1.5), h.to_f32(e));
+        let scale = h.mul(h.select(is_normal, power, h.zero()), h.splat(0.25));
         // e + 1 = 255 or 256 would not be a normal number; e - 1 is then.
         let large = h.cast_f(h.shl_i32::<23>(h.sub_i32(e, h.splat_i32(1))));
         let is_small = h.lt(h.to_f32(e), h.splat(200.0));
