@@ -237,6 +237,22 @@ impl<const VNNI: bool> Simd for Ymm<VNNI> {
                 _mm256_castpd_si256(_mm256_permute4x64_pd::<0b11_01_10_00>(odd)),
             )
         };
+        fn zip_i8(a: __m256i, b: __m256i) -> (__m256i, __m256i) = {
+            let (lo, hi) = (_mm256_unpacklo_epi8(a, b), _mm256_unpackhi_epi8(a, b));
+            (_mm256_permute2x128_si256::<0x20>(lo, hi), _mm256_permute2x128_si256::<0x31>(lo, hi))
+        };
+        fn scale_i8(a: __m256i, up: i16, by: __m256i) -> __m256i = {
+            let zero = _mm256_setzero_si256();
+            let up = _mm256_set1_epi16(up);
+            // The bytes as the upper ones of 16 bits.
+            let lo = _mm256_mullo_epi16(_mm256_unpacklo_epi8(zero, a), up);
+            let hi = _mm256_mullo_epi16(_mm256_unpackhi_epi8(zero, a), up);
+            let half = _mm256_set1_epi16(128);
+            let lo = _mm256_add_epi16(_mm256_mulhrs_epi16(lo, by), half);
+            let hi = _mm256_add_epi16(_mm256_mulhrs_epi16(hi, by), half);
+            _mm256_packs_epi16(_mm256_srai_epi16::<8>(lo), _mm256_srai_epi16::<8>(hi))
+        };
+        fn swap_neighbours(a: __m256) -> __m256 = _mm256_permute_ps::<0b10_11_00_01>(a);
         fn select_by_bits(bits: u32, a: __m256, b: __m256) -> __m256 = {
             let top = _mm256_set_epi32(24, 25, 26, 27, 28, 29, 30, 31);
             let bits = _mm256_sllv_epi32(_mm256_set1_epi32(bits as i32), top);

@@ -266,6 +266,24 @@ impl<const VNNI: bool> Simd for Zmm<VNNI> {
             let odd = _mm512_or_si512(even, _mm512_set1_epi32(1));
             (_mm512_permutex2var_epi32(a, even, b), _mm512_permutex2var_epi32(a, odd, b))
         };
+        fn zip_i8(a: __m512i, b: __m512i) -> (__m512i, __m512i) = {
+            let (lo, hi) = (_mm512_unpacklo_epi8(a, b), _mm512_unpackhi_epi8(a, b));
+            let first = _mm512_set_epi64(11, 10, 3, 2, 9, 8, 1, 0);
+            let second = _mm512_add_epi64(first, _mm512_set1_epi64(4));
+            (_mm512_permutex2var_epi64(lo, first, hi), _mm512_permutex2var_epi64(lo, second, hi))
+        };
+        fn scale_i8(a: __m512i, up: i16, by: __m512i) -> __m512i = {
+            let zero = _mm512_setzero_si512();
+            let up = _mm512_set1_epi16(up);
+            // The bytes as the upper ones of 16 bits.
+            let lo = _mm512_mullo_epi16(_mm512_unpacklo_epi8(zero, a), up);
+            let hi = _mm512_mullo_epi16(_mm512_unpackhi_epi8(zero, a), up);
+            let half = _mm512_set1_epi16(128);
+            let lo = _mm512_add_epi16(_mm512_mulhrs_epi16(lo, by), half);
+            let hi = _mm512_add_epi16(_mm512_mulhrs_epi16(hi, by), half);
+            _mm512_packs_epi16(_mm512_srai_epi16::<8>(lo), _mm512_srai_epi16::<8>(hi))
+        };
+        fn swap_neighbours(a: __m512) -> __m512 = _mm512_permute_ps::<0b10_11_00_01>(a);
         fn select_by_bits(bits: u32, a: __m512, b: __m512) -> __m512 =
             _mm512_mask_blend_ps(bits as u16, b, a);
         fn join_lower(a: __m512i, b: __m512i) -> __m512i =

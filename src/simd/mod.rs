@@ -347,6 +347,13 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn unzip_i32(self, a: Self::I, b: Self::I) -> (Self::I, Self::I);
     /// Deals the 32-bit values out to the 128-bit lanes in turn.
     fn deal_i32(self, a: Self::I) -> Self::I;
+    /// Bytes of `a` and `b` in turn: the first half of them, and the second.
+    fn zip_i8(self, a: Self::I, b: Self::I) -> (Self::I, Self::I);
+    /// Signed bytes times `up`, which gives signed bytes, times the 16-bit fractions `by` (of 32768), rounded. Fractions are the
+    /// same in all of a 128-bit lane.
+    fn scale_i8(self, a: Self::I, up: i16, by: Self::I) -> Self::I;
+    /// Lanes 1, 0, 3, 2 and so on.
+    fn swap_neighbours(self, a: Self::F) -> Self::F;
     /// The lower halves of `a` and `b`, or `a` where there is only one half.
     fn join_lower(self, a: Self::I, b: Self::I) -> Self::I;
     /// Pairs of bits: byte `8 j + l` of the result has bits `2 (l % 4)` and up of a byte as its lowest two, and anything above

@@ -254,6 +254,37 @@ impl Simd for Scalar {
         (even, odd)
     }
     #[inline(always)]
+    fn zip_i8(self, a: [i32; N], b: [i32; N]) -> ([i32; N], [i32; N]) {
+        let (a, b) = (bytes(a), bytes(b));
+        let mut out = [[0; 4 * N]; 2];
+        for i in 0..4 * N {
+            let (half, at) = (i / (2 * N), 2 * i % (4 * N));
+            (out[half][at], out[half][at + 1]) = (a[i], b[i]);
+        }
+        (ints(out[0]), ints(out[1]))
+    }
+    #[inline(always)]
+    fn scale_i8(self, a: [i32; N], up: i16, by: [i32; N]) -> [i32; N] {
+        let (a, by) = (bytes(a), bytes(by));
+        let mut out = [0; 4 * N];
+        for i in 0..4 * N {
+            let lane = i / 16 * 16;
+            let by = i32::from(i16::from_le_bytes([by[lane], by[lane + 1]]));
+            let x = 256 * i32::from(a[i] as i8) * i32::from(up);
+            let product = (x * by + 0x4000) >> 15;
+            out[i] = ((product + 128) >> 8).clamp(-128, 127) as u8;
+        }
+        ints(out)
+    }
+    #[inline(always)]
+    fn swap_neighbours(self, a: [f32; N]) -> [f32; N] {
+        let mut out = a;
+        for i in 0..N {
+            out[i] = a[i ^ 1];
+        }
+        out
+    }
+    #[inline(always)]
     fn join_lower(self, a: [i32; N], _b: [i32; N]) -> [i32; N] {
         a
     }

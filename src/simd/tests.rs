@@ -90,6 +90,8 @@ unsafe fn ints_64<S: Simd>(s: S, x: *const i8, y: *const i8, out: &mut Vec<Vec<u
             s.pairs(u7, a),
             s.add_pairs(b, a),
             s.dot_signed(b, b, a),
+            s.scale_i8(a, 1, s.splat_i32(0x6543_6543)),
+            s.scale_i8(s.and(a, s.splat_i8(31)), 4, s.splat_i32(-0x5431_5431)),
             s.splat_i8(-3),
             s.abs_i8(a),
             s.select_i8(b, a, dup),
@@ -167,6 +169,9 @@ unsafe fn moves_256<S: Simd>(s: S, x: *const u8, out: &mut Vec<Vec<u8>>) {
             even,
             odd,
             s.deal_i32(v[0]),
+            s.zip_i8(v[0], v[1]).0,
+            s.zip_i8(v[0], v[1]).1,
+            s.cast_i(s.swap_neighbours(s.cast_f(v[0]))),
             s.load_quads(quads),
             s.gather_i32(x, idx),
             s.and(s.pairs_of_halves(v[1], 1), s.splat_i8(3)),
@@ -332,6 +337,11 @@ fn lanes_move_to_their_places() {
         want.push(dwords(&|l| 2 * l));
         want.push(dwords(&|l| 2 * l + 1));
         want.push(dwords(&|l| l % 4 * (n / 4) + l / 4));
+        for half in [0, 2 * n] {
+            let zipped = |b: usize| x[4 * n * (b % 2) + half + b / 2];
+            want.push((0..4 * n).map(zipped).collect());
+        }
+        want.push(dwords(&|l| l ^ 1));
         want.push((0..4 * n).map(|b| x[b / 8 * 11 + b % 8]).collect());
         want.push(dwords(&|l| usize::from(dword(2 * n + l)[0] & 63)));
         let pair = |b: usize| {

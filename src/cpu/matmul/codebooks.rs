@@ -9,7 +9,7 @@
 #![allow(clippy::needless_range_loop)]
 
 use super::iqk::{BY4, fields, four_bits, words8};
-use super::weights::{CHUNK, Pattern, Patterns, Scales, Values, Weights, repeat16};
+use super::weights::{CHUNK, Pattern, Patterns, Scales, Values, Weights};
 use crate::quant::Type;
 use crate::quant::codebook;
 use crate::simd::Simd;
@@ -21,16 +21,12 @@ struct Book<const N: usize>([[i8; 8]; N]);
 static IQ2_XXS: Book<256> = Book(codebook::IQ2_XXS);
 static IQ2_XS: Book<512> = Book(codebook::IQ2_XS);
 static IQ2_S: Book<1024> = Book(codebook::IQ2_S);
-/// Eight times the values: they can be shifted by an eighth.
+/// Values count from the least, as do those of [`IQ1_S_NIBBLES`].
 static IQ1_S: Book<2048> = Book({
     let mut out = codebook::IQ1_S;
     let mut i = 0;
-    while i < 2048 {
-        let mut j = 0;
-        while j < 8 {
-            out[i][j] *= 8;
-            j += 1;
-        }
+    while i < 8 * 2048 {
+        out[i / 8][i % 8] += 1;
         i += 1;
     }
     out
@@ -217,7 +213,7 @@ fn by_pairs<S: Simd>(s: S, pairs: S::I, i: usize) -> S::I {
 
 /// Defines a type by its codes for whole chunks and its scales; the offset is the largest value, and minus the least.
 macro_rules! codebook {
-    ($name:ident, $ty:ident, bytes: $bytes:literal, group: $group:literal, offset: $offset:literal, |$s:ident, $p:ident, $i:ident|
+    ($name:ident, $ty:ident, bytes: $bytes:literal, group: $group:literal, offset: $offset:literal, $(up: $up:literal,)? |$s:ident, $p:ident, $i:ident|
      $(before: { $($before:tt)* },)? codes: $codes:expr, scales: $scales:expr) => {
         pub struct $name;
         impl Weights for $name {
@@ -230,6 +226,7 @@ macro_rules! codebook {
             const OFFSET: i32 = $offset;
             const TOP: u8 = 2 * $offset;
             const WHOLE: bool = true;
+            $(const UP: i16 = $up;)?
 
             #[inline(always)]
             unsafe fn chunk<S: Simd>($s: S, $p: *const u8) -> [S::I; 8] {
@@ -290,7 +287,7 @@ scales: half_levels(s, s.f16_at(p), 0.25, {
     h.shr_i32::<28>(odd_words(h, p))
 }));
 
-codebook!(Iq2Xs, Iq2_xs, bytes: 74, group: 16, offset: 43, |s, p, i|
+codebook!(Iq2Xs, Iq2_xs, bytes: 74, group: 16, offset: 43, up: 2, |s, p, i|
 before: {
     let h = s.half();
     let words = [h.load_int(p.add(2)), h.load_int(p.add(34))];
@@ -317,7 +314,7 @@ codes: if S::BYTE_TABLES {
 },
 scales: quarter_levels(s, p, p.add(66)));
 
-codebook!(Iq2S, Iq2_s, bytes: 82, group: 16, offset: 43, |s, p, i|
+codebook!(Iq2S, Iq2_s, bytes: 82, group: 16, offset: 43, up: 2, |s, p, i|
 before: {
     static HIGH: [Places; 2] = [Places::new(2, 1, 0, 0), Places::new(2, 1, 0, 1)];
     let h = s.half();
@@ -393,8 +390,7 @@ static IQ1_S_NIBBLES: Words = {
     let mut out = [0; 2048];
     let mut i = 0;
     while i < 8 * 2048 {
-        let value = codebook::IQ1_S[i / 8][i % 8] + 1;
-        out[i / 8] |= (value as u32) << (4 * (i % 8));
+        out[i / 8] |= (IQ1_S.0[i / 8][i % 8] as u32) << (4 * (i % 8));
         i += 1;
     }
     Words(out)
@@ -430,58 +426,82 @@ impl<S: Simd> Vectors<S> {
         out
     }
 
-    /// Eight times the values of vector `i`, with the shift of an eighth, up or (where a code's bit is set) down; raised where the level wants
-    /// it.
+    /// The values of vector `i`, which count from the least: 0, 1, 2.
+    #[inline(always)]
+    fn get(&self, s: S, i: usize) -> S::I {
+        if S::BYTE_TABLES {
+            let nibbles = s.nibbles_of_words(self.nibbles[i / 2 % 2], i % 2 == 1);
+            return s.and(nibbles, s.splat_i8(15));
+        }
+        let mut numbers = [0; 8];
+        for l in 0..4 * S::HALVES {
+            numbers[l] = self.numbers[4 * S::HALVES * i + l];
+        }
+        IQ1_S.get(s, numbers)
+    }
+
+    /// Eight times the values, with the shift of an eighth, up or (where a code's bit is set) down; raised where the level wants it.
     #[inline(always)]
     fn shifted(&self, s: S, down: u64, i: usize) -> S::I {
-        static EIGHTS: Pattern<i8, 64> =
-            repeat16([-8, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-        let codes = if S::BYTE_TABLES {
-            let nibbles = s.nibbles_of_words(self.nibbles[i / 2 % 2], i % 2 == 1);
-            s.lookup16(EIGHTS.get(s), s.and(nibbles, s.splat_i8(15)))
-        } else {
-            let mut numbers = [0; 8];
-            for l in 0..4 * S::HALVES {
-                numbers[l] = self.numbers[4 * S::HALVES * i + l];
-            }
-            IQ1_S.get(s, numbers)
-        };
         let down = (down >> (4 * S::HALVES * i)) as u32;
-        // With the offset of these types, of 9.
-        let by = if S::VNNI { [127, -127] } else { [8, 10] };
+        // Eight is taken off that the values had too much, and the offset added, of 128 or 9.
+        let by = if S::VNNI { [119, 121] } else { [0, 2] };
         s.add_i8(
-            codes,
+            s.shl_i16::<3>(self.get(s, i)),
             s.select_i64(down, s.splat_i8(by[0]), s.splat_i8(by[1])),
         )
     }
 }
 
-codebook!(Iq1S, Iq1_s, bytes: 50, group: 32, offset: 9, |s, p, i|
-before: {
-    static HIGH: High = High::new(16, 4, 3);
-    static DOWN: Places = Places::new(16, 4, 0, 15);
-    let vectors = Vectors::new(s, HIGH.numbers(s, p.add(2), p.add(34)));
-    let down = DOWN.get(s, p.add(34));
-},
-codes: vectors.shifted(s, down, i),
-scales: {
-    // The words of a lane's 16 bytes, four in each lane.
-    static WORDS: Pattern<i8, 64> = Pattern({
-        let mut out = [-1; 64];
-        let mut i = 0;
-        while i < 16 {
-            (out[4 * i], out[4 * i + 1]) = ((2 * i % 16) as i8, (2 * i % 16 + 1) as i8);
-            i += 1;
+/// The values count from 0, so that they need no offset; the rest of them, of which a shift of an eighth is a part, is the min.
+pub struct Iq1S;
+impl Weights for Iq1S {
+    const TYPE: Type = Type::Iq1_s;
+    const BLOCK: usize = 256;
+    const BYTES: usize = 50;
+    const GROUP: usize = 32;
+    const MIN: bool = true;
+    const TOP: u8 = 2;
+    const WHOLE: bool = true;
+
+    #[inline(always)]
+    unsafe fn chunk<S: Simd>(s: S, chunk: *const u8) -> [S::I; 8] {
+        static HIGH: High = High::new(16, 4, 3);
+        // SAFETY: the caller's promise; offsets are the block's.
+        let numbers = unsafe { HIGH.numbers(s, chunk.add(2), chunk.add(34)) };
+        let vectors = Vectors::new(s, numbers);
+        let mut out = [s.splat_i32(0); 8];
+        for i in 0..CHUNK / (4 * S::N) {
+            out[i] = vectors.get(s, i);
         }
         out
-    });
-    let h = s.half();
-    let words = h.lookup16(h.load_128(p.add(34)), WORDS.get(h));
-    let levels = h.and(h.shr_i32::<12>(words), h.splat_i32(7));
-    half_levels(s, s.f16_at(p), 0.25, levels)
-});
+    }
+    #[inline(always)]
+    unsafe fn scales<S: Simd>(s: S, _row: *const u8, chunk: *const u8) -> Scales<S> {
+        // Eight words of the same 16 bytes, four in each 128-bit lane.
+        static WORDS: Pattern<i8, 64> = Pattern({
+            let mut out = [-1; 64];
+            let mut i = 0;
+            while i < 16 {
+                (out[4 * i], out[4 * i + 1]) = ((2 * i % 16) as i8, (2 * i % 16 + 1) as i8);
+                i += 1;
+            }
+            out
+        });
+        let h = s.half();
+        // SAFETY: the caller's promise; offsets are the block's.
+        let (words, d) = unsafe { (h.load_128(chunk.add(34)), s.f16_at(chunk)) };
+        let words = h.lookup16(words, WORDS.get(h));
+        let levels = h.and(h.shr_i32::<12>(words), h.splat_i32(7));
+        let levels = h.fma(h.to_f32(levels), h.splat(2.0), h.splat(1.0));
+        let scale = h.mul(h.splat(d), levels);
+        let down = h.to_f32(h.shr_i32::<15>(words));
+        let by = h.fma(down, h.splat(-0.25), h.splat(-0.875));
+        Scales::eight_with_min(s, s.widen(scale), s.widen(h.mul(scale, by)))
+    }
+}
 
-codebook!(Iq1M, Iq1_m, bytes: 56, group: 16, offset: 9, |s, p, i|
+codebook!(Iq1M, Iq1_m, bytes: 56, group: 16, offset: 9, up: 14, |s, p, i|
 before: {
     static HIGH: High = High::new(4, 1, 0);
     static DOWN: Places = Places::new(4, 1, 0, 3);

@@ -2,8 +2,8 @@
 
 use super::float::{self, PackArgs};
 use super::kernels::{
-    self, Gemm, GemmArgs, Gemv, GemvArgs, NATURAL, Quantize, QuantizeArgs, Unpack, UnpackArgs,
-    WIDE, run_of,
+    self, Gemm, GemmArgs, Gemv, GemvArgs, NATURAL, Panel, Quantize, QuantizeArgs, Unpack,
+    UnpackArgs, WIDE,
 };
 use super::weights::{CHUNK, Weights};
 use super::{codebooks, iqk, kquants, legacy, trellis};
@@ -16,12 +16,10 @@ pub const DIRECT: usize = 4;
 /// The kernels of a type that is decoded to codes.
 pub struct Codes {
     ty: Type,
+    /// Values per scale.
     group: usize,
-    min: bool,
-    signed: bool,
-    offset: i32,
-    /// See [`kernels::run_of`].
-    run: usize,
+    /// Without and with [`Simd::VNNI`](crate::simd::Simd::VNNI).
+    panels: [Panel; 2],
     unpack: Compiled<UnpackArgs>,
     /// For 1, 2 and 4 columns.
     gemv: [Compiled<GemvArgs>; 3],
@@ -31,11 +29,8 @@ impl Codes {
     const fn of<W: Weights>() -> Codes {
         Codes {
             ty: W::TYPE,
-            group: if W::WIDE { WIDE } else { W::GROUP },
-            min: W::MIN,
-            signed: W::SIGNED,
-            offset: W::OFFSET,
-            run: run_of(W::SIGNED, W::OFFSET, W::TOP, W::GROUP),
+            group: W::GROUP,
+            panels: [Panel::of::<W>(false), Panel::of::<W>(true)],
             unpack: Compiled::new::<Unpack<W>>(),
             gemv: [
                 Compiled::new::<Gemv<W, 1>>(),
@@ -43,6 +38,12 @@ impl Codes {
                 Compiled::new::<Gemv<W, 4>>(),
             ],
         }
+    }
+}
+
+impl Codes {
+    fn panel(&self, level: Level) -> Panel {
+        self.panels[usize::from(level == Level::Avx512Vnni)]
     }
 }
 
@@ -90,10 +91,11 @@ static CODES: &[Codes] = &[
     Codes::of::<trellis::Iq4Kt>(),
 ];
 
-/// Values per group of a type that is decoded to codes, so that activations are quantized.
+/// Values per scale of a type that is decoded to codes (so that activations are quantized): in the type, and in a panel.
 #[cfg(test)]
-pub fn group(ty: Type) -> Option<usize> {
-    CODES.iter().find(|c| c.ty == ty).map(|c| c.group)
+pub fn groups(ty: Type, level: Level) -> Option<[usize; 2]> {
+    let codes = CODES.iter().find(|c| c.ty == ty)?;
+    Some([codes.group, codes.panel(level).group])
 }
 
 /// For blocks of `N / 4`, `N / 2` and `3 N / 4` columns.
@@ -248,7 +250,7 @@ impl Core {
     /// Rows that [`Core::gemm`] takes at once, at most: one panel or more.
     pub fn gemm_rows(&self) -> usize {
         match self.path {
-            Path::Codes(c) => self.lanes * kernels::panels(c.group),
+            Path::Codes(c) => self.lanes * kernels::panels(c.panel(self.level).group),
             _ => self.lanes,
         }
     }
@@ -266,7 +268,8 @@ impl Core {
     pub fn block_bytes(&self) -> usize {
         match self.path {
             Path::Codes(c) => {
-                self.k.div_ceil(kernels::step(c.group)) * kernels::block_step(self.cols, c.group)
+                let group = c.panel(self.level).group;
+                self.k.div_ceil(kernels::step(group)) * kernels::block_step(self.cols, group)
             }
             _ => 4 * float::padded(self.k) * self.cols,
         }
@@ -277,8 +280,9 @@ impl Core {
     pub fn panel_bytes(&self) -> usize {
         match self.path {
             Path::Codes(c) => {
-                let step = kernels::panel_step(self.lanes, c.group, c.min);
-                self.k.div_ceil(kernels::step(c.group)) * step
+                let Panel { group, min, .. } = c.panel(self.level);
+                let step = kernels::panel_step(self.lanes, group, min);
+                self.k.div_ceil(kernels::step(group)) * step
             }
             _ => 4 * float::padded(self.k) * self.lanes,
         }
@@ -341,16 +345,18 @@ impl Core {
         let cols = self.width(n_cols) * (self.lanes / 4);
         match self.path {
             Path::Codes(c) => {
-                let vnni = self.level == Level::Avx512Vnni;
+                let Panel {
+                    group, min, bias, ..
+                } = c.panel(self.level);
                 let args = QuantizeArgs {
                     src: src.cast(),
                     k: self.k,
                     cols,
                     col,
                     dst,
-                    group: c.group,
-                    bias: kernels::bias(c.signed, c.offset, vnni),
-                    min: c.min,
+                    group: if cols == 0 { c.group } else { group },
+                    bias,
+                    min,
                 };
                 // SAFETY: the caller's promise.
                 unsafe { QUANTIZE.run(self.level, args) }
@@ -441,11 +447,14 @@ impl Core {
     pub unsafe fn gemm(&self, panel: *const u8, block: *const u8, n_rows: usize, dst: &[*mut f32]) {
         let kernels = match self.path {
             Path::Codes(c) => {
+                let Panel {
+                    group, min, run, ..
+                } = c.panel(self.level);
                 // 0, 1, 2, 3 and 4 for runs of 0, 1, 2, 4 and 8.
-                let run = c.run.checked_ilog2().map_or(0, |log| log as usize + 1);
-                match c.group {
-                    16 => &GEMM16[usize::from(c.min)][run],
-                    32 => &GEMM32[usize::from(c.min)][run],
+                let run = run.checked_ilog2().map_or(0, |log| log as usize + 1);
+                match group {
+                    16 => &GEMM16[usize::from(min)][run],
+                    32 => &GEMM32[usize::from(min)][run],
                     _ => &GEMM_WIDE,
                 }
             }

@@ -6,7 +6,7 @@
 
 use super::kquants::bits_of;
 use super::legacy::nibbles;
-use super::weights::{Pattern, Patterns, Scales, Values, Weights, repeat8, repeat16};
+use super::weights::{CHUNK, Pattern, Patterns, Scales, Values, Weights, repeat8, repeat16};
 use crate::quant::Type;
 use crate::quant::grid::{Iq2, Iq3, Iq4, Iq5, Iq6};
 use crate::quant::iqkss::PAIRS;
@@ -206,7 +206,7 @@ unsafe fn sixes<S: Simd>(s: S, low: *const u8, high: *const u8, i: usize) -> S::
 
 /// Defines a type with groups of 16, and a half-float scale and the shifts of groups in front of each block.
 macro_rules! per_block {
-    ($name:ident, $ty:ident, bytes: $bytes:literal, $(offset: $offset:ident, top: $top:ident,)? shift: $shift:literal,
+    ($name:ident, $ty:ident, bytes: $bytes:literal, $(offset: $offset:ident, top: $top:ident,)? shift: $shift:literal, up: $up:literal,
      |$s:ident, $p:ident, $i:ident| codes: $codes:expr, levels: $levels:expr) => {
         pub struct $name;
         impl Weights for $name {
@@ -219,6 +219,7 @@ macro_rules! per_block {
             $(const OFFSET: i32 = $offset;
             const TOP: u8 = $top;)?
             const MIN: bool = true;
+            const UP: i16 = $up;
 
             #[inline(always)]
             unsafe fn codes<S: Simd>($s: S, $p: *const u8, $i: usize) -> S::I {
@@ -266,13 +267,13 @@ unsafe fn six_bits<S: Simd>(s: S, p: *const u8) -> [S::I; 2] {
     x
 }
 
-per_block!(Iq2K, Iq2_k, bytes: 76, offset: OFFSET2, top: TOP2, shift: 5.0, |s, p, i|
+per_block!(Iq2K, Iq2_k, bytes: 76, offset: OFFSET2, top: TOP2, shift: 5.0, up: 3, |s, p, i|
 codes: GRID2.lookup(s, pairs(s, p.add(12), i)),
 levels: {
     let x = four_bits(s, p.add(4));
     [s.sub_i32(x[0], s.splat_i32(8)), s.sub_i32(x[1], s.splat_i32(8))]
 });
-per_block!(Iq3K, Iq3_k, bytes: 110, offset: OFFSET3, top: TOP3, shift: 4.0, |s, p, i|
+per_block!(Iq3K, Iq3_k, bytes: 110, offset: OFFSET3, top: TOP3, shift: 4.0, up: 2, |s, p, i|
 codes: GRID3.lookup(s, triples(s, p.add(14), p.add(78), i)),
 levels: {
     let signs = u32::from(p.add(4).cast::<u16>().read_unaligned());
@@ -284,13 +285,13 @@ levels: {
     }
     x
 });
-per_block!(Iq4K, Iq4_k, bytes: 144, shift: 4.0, |s, p, i|
+per_block!(Iq4K, Iq4_k, bytes: 144, shift: 4.0, up: 1, |s, p, i|
     codes: GRID4.lookup(s, nibbles::<S, 16, 16>(s, p, i)),
     levels: six_bits(s, p.add(4)));
-per_block!(Iq5K, Iq5_k, bytes: 176, shift: 2.0, |s, p, i|
+per_block!(Iq5K, Iq5_k, bytes: 176, shift: 2.0, up: 1, |s, p, i|
     codes: fives(s, p.add(16), p.add(144), i),
     levels: six_bits(s, p.add(4)));
-per_block!(Iq6K, Iq6_k, bytes: 212, shift: 1.0, |s, p, i|
+per_block!(Iq6K, Iq6_k, bytes: 212, shift: 1.0, up: 1, |s, p, i|
 codes: sixes(s, p.add(20), p.add(148), i),
 levels: {
     let levels = p.add(4).cast::<i8>();
@@ -420,19 +421,17 @@ per_row!(Iq4Kss, Iq4_kss, bytes: 128, meta: 4, shift: 4.0, |s, h, row, p, i|
     shifts: low_bits(level_bytes(s, p)));
 
 /// First and second values of the pairs of iq2_kl.
-static PAIR_VALUES: Values<64> = Values::with_offset(
-    {
-        let mut values = [0; 64];
-        let mut i = 0;
-        while i < 32 {
-            values[i] = Iq3::VALUES[PAIRS[i][0] as usize];
-            values[32 + i] = Iq3::VALUES[PAIRS[i][1] as usize];
-            i += 1;
-        }
-        values
-    },
-    OFFSET3,
-);
+static PAIR_VALUES: [Values<32>; 2] = [pair_values(0), pair_values(1)];
+
+const fn pair_values(place: usize) -> Values<32> {
+    let mut values = [0; 32];
+    let mut i = 0;
+    while i < 32 {
+        values[i] = Iq3::VALUES[PAIRS[i][place] as usize];
+        i += 1;
+    }
+    Values::with_offset(values, OFFSET3)
+}
 
 pub struct Iq2Kl;
 impl Weights for Iq2Kl {
@@ -446,45 +445,40 @@ impl Weights for Iq2Kl {
     const OFFSET: i32 = OFFSET3;
     const TOP: u8 = TOP3;
 
+    const WHOLE: bool = true;
+
     #[inline(always)]
-    unsafe fn codes<S: Simd>(s: S, chunk: *const u8, i: usize) -> S::I {
-        // Each pair's number twice, with 32 added to the second.
-        static TWICE: Patterns<i8, 64> = Patterns({
-            let mut from = [0; 64];
-            let mut j = 0;
-            while j < 64 {
-                from[j] = (j % 32 / 2) as i8;
-                j += 1;
-            }
-            from
-        });
+    unsafe fn chunk<S: Simd>(s: S, chunk: *const u8) -> [S::I; 8] {
+        // A group's 16 pairs in each 128-bit lane.
         static SHIFT: Patterns<i32, 16> =
-            Patterns([0, 0, 0, 0, 0, 0, 0, 0, 4, 4, 4, 4, 4, 4, 4, 4]);
-        static GROUP: Patterns<i32, 64> = Patterns({
-            let mut group = [0; 64];
+            Patterns([0, 0, 0, 0, 4, 4, 4, 4, 0, 0, 0, 0, 4, 4, 4, 4]);
+        static GROUP: Patterns<i32, 32> = Patterns({
+            let mut group = [0; 32];
             let mut j = 0;
-            while j < 64 {
-                group[j] = j as i32 / 8;
+            while j < 32 {
+                group[j] = j as i32 / 4;
                 j += 1;
             }
             group
         });
-        let group = S::HALVES * i;
-        let twice = TWICE.get(s, 0);
+        let mut out = [s.splat_i32(0); 8];
         // SAFETY: the caller's promise; nibbles are bytes 6 to 70, high bits 70 to 86.
-        let (low, high) = unsafe {
-            (
-                s.lookup16(s.load_128(chunk.add(6 + 16 * (group / 2))), twice),
-                s.lookup16(s.load_128(chunk.add(70)), twice),
-            )
-        };
-        let low = s.and(s.shrv_i32(low, SHIFT.get(s, i)), s.splat_i8(15));
-        let high = s.and(s.shrv_i32(high, GROUP.get(s, i)), s.splat_i8(1));
-        let second = s.splat_i32(0x2000_2000);
-        s.lookup64(
-            PAIR_VALUES.get(s),
-            s.or(s.or(low, second), s.shl_i16::<4>(high)),
-        )
+        let high = unsafe { s.load_128(chunk.add(70)) };
+        for k in 0..CHUNK / (8 * S::N) {
+            // SAFETY: as above.
+            let low = unsafe {
+                let p = chunk.add(6 + 16 * S::HALVES * k);
+                let q = p.add(16 * (S::HALVES - 1));
+                s.load_lanes([p, p, q, q])
+            };
+            let low = s.and(s.shrv_i32(low, SHIFT.get(s, 0)), s.splat_i8(15));
+            let high = s.and(s.shrv_i32(high, GROUP.get(s, k)), s.splat_i8(1));
+            let pairs = s.or(low, s.shl_i16::<4>(high));
+            let first = s.lookup32(PAIR_VALUES[0].get(s), pairs);
+            let second = s.lookup32(PAIR_VALUES[1].get(s), pairs);
+            (out[2 * k], out[2 * k + 1]) = s.zip_i8(first, second);
+        }
+        out
     }
     #[inline(always)]
     unsafe fn scales<S: Simd>(s: S, row: *const u8, chunk: *const u8) -> Scales<S> {

@@ -17,7 +17,7 @@
 
 use std::marker::PhantomData;
 
-use super::weights::{CHUNK, Scales, Weights};
+use super::weights::{CHUNK, Scales, Weights, shares};
 use crate::simd::{Kernel, Simd};
 
 /// Columns of the largest block at any level.
@@ -70,8 +70,7 @@ unsafe fn scales<S: Simd, W: Weights>(
     let mut x = unsafe { W::scales(s, row, chunk) };
     if rounded {
         for v in 0..2 {
-            let bits = s.add_i32(s.cast_i(x.scale[v]), s.splat_i32(2));
-            x.scale[v] = s.cast_f(s.and(bits, s.splat_i32(!3)));
+            x.scale[v] = rounded_22(s, x.scale[v]);
         }
     }
     let bias = bias(W::SIGNED, W::OFFSET, S::VNNI);
@@ -81,6 +80,60 @@ unsafe fn scales<S: Simd, W: Weights>(
         }
     }
     x
+}
+
+/// To 22 significant bits.
+#[inline(always)]
+fn rounded_22<S: Simd>(s: S, x: S::F) -> S::F {
+    let bits = s.add_i32(s.cast_i(x), s.splat_i32(2));
+    s.cast_f(s.and(bits, s.splat_i32(!3)))
+}
+
+/// The codes of a chunk as the dot product wants them, for pairs of groups that share a scale (see [`shares`]), and these eight scales.
+///
+/// # Safety
+/// As [`Weights::scales`].
+#[inline(always)]
+unsafe fn shared<S: Simd, W: Weights>(s: S, row: *const u8, chunk: *const u8) -> ([S::I; 8], S::F) {
+    // SAFETY: the caller's promise.
+    let (mut codes, x) = unsafe { (W::chunk(s, chunk), W::scales(s, row, chunk)) };
+    let last = 16 / S::N - 1;
+    // Per group of 16, spread over its codes: what is added to them, and the fraction that is left of them.
+    let (mut more, mut by) = ([s.zero(); 2], [s.zero(); 2]);
+    for v in 0..=last {
+        let size = s.abs(x.scale[v]);
+        let top = s.max(size, s.swap_neighbours(size));
+        let share = s.div(x.scale[v], s.max(top, s.splat(f32::MIN_POSITIVE)));
+        let share = s.to_i32(s.mul(share, s.splat(32767.0)));
+        let twice = s.or(s.and(share, s.splat_i32(0xffff)), s.shl_i32::<16>(share));
+        by[v] = s.cast_f(twice);
+        if W::MIN {
+            let shift = s.and(s.to_i32(s.div(x.min[v], x.scale[v])), s.splat_i32(0xff));
+            let twice = s.or(shift, s.shl_i32::<8>(shift));
+            more[v] = s.cast_f(s.or(twice, s.shl_i32::<16>(twice)));
+        }
+    }
+    let flip = s.splat_i8(-128);
+    for i in 0..CHUNK / (4 * S::N) {
+        let mut plain = codes[i];
+        if W::RAISED && S::VNNI {
+            plain = s.xor(plain, flip);
+        } else if !W::SIGNED {
+            plain = s.sub_i8(plain, s.splat_i8(W::OFFSET as i8));
+        }
+        if W::MIN {
+            plain = s.add_i8(plain, s.cast_i(s.spread::<4>(more, i)));
+        }
+        let plain = s.scale_i8(plain, W::UP, s.cast_i(s.spread::<4>(by, i)));
+        codes[i] = if S::VNNI { s.xor(plain, flip) } else { plain };
+    }
+    let size = [s.abs(x.scale[0]), s.abs(x.scale[last])];
+    let (even, odd) = s.unzip_i32(s.cast_i(size[0]), s.cast_i(size[1]));
+    let top = s.max(s.cast_f(even), s.cast_f(odd));
+    (
+        codes,
+        rounded_22(s, s.mul(top, s.splat(1.0 / f32::from(W::UP)))),
+    )
 }
 
 /// Codes as the dot product wants them.
@@ -293,6 +346,38 @@ unsafe fn quantize_block<S: Simd>(s: S, src: *const f32, dst: *mut i8) -> (f32, 
     (top / 127.0, sums)
 }
 
+/// What a panel of a type is, without or with [`Simd::VNNI`].
+#[derive(Clone, Copy)]
+pub struct Panel {
+    /// Values per scale.
+    pub group: usize,
+    /// Groups have mins.
+    pub min: bool,
+    /// See [`bias`].
+    pub bias: i32,
+    /// See [`run_of`].
+    pub run: usize,
+}
+
+impl Panel {
+    pub const fn of<W: Weights>(vnni: bool) -> Panel {
+        if shares::<W>(vnni) {
+            return Panel {
+                group: 32,
+                min: false,
+                bias: bias(true, 0, vnni),
+                run: 0,
+            };
+        }
+        Panel {
+            group: if W::WIDE { WIDE } else { W::GROUP },
+            min: W::MIN,
+            bias: bias(W::SIGNED, W::OFFSET, vnni),
+            run: run_of(W::SIGNED, W::OFFSET, W::TOP, W::GROUP),
+        }
+    }
+}
+
 #[derive(Clone, Copy)]
 pub struct UnpackArgs {
     /// The first row, and the bytes from one to the next.
@@ -317,10 +402,15 @@ impl<W: Weights> Kernel for Unpack<W> {
     /// The pointers are as the fields say.
     #[inline(always)]
     unsafe fn run<S: Simd>(s: S, a: UnpackArgs) {
-        let groups = 32 / W::GROUP;
+        let Panel {
+            group,
+            min: has_min,
+            ..
+        } = Panel::of::<W>(S::VNNI);
+        let groups = (32 / group).max(1);
         // Blocks of 32 values per step.
         let wide = if W::WIDE { WIDE / 32 } else { 1 };
-        let step = panel_step(S::N, if W::WIDE { WIDE } else { W::GROUP }, W::MIN);
+        let step = panel_step(S::N, group, has_min);
         let bytes = CHUNK / W::BLOCK * W::BYTES;
         let mut tails = [[0u8; MAX_TAIL]; MAX_ROWS];
         let mut scale = Aligned([[0f32; 16]; MAX_ROWS]);
@@ -340,6 +430,14 @@ impl<W: Weights> Kernel for Unpack<W> {
                         at[r] = tails[r].as_ptr();
                     }
                     let to = codes.0[r].as_mut_ptr();
+                    if shares::<W>(S::VNNI) {
+                        let (all, sc) = shared::<S, W>(s, row, at[r]);
+                        for i in 0..CHUNK / (4 * S::N) {
+                            s.store_int(to.add(4 * S::N * i), all[i]);
+                        }
+                        s.store(scale.0[r].as_mut_ptr(), sc);
+                        continue;
+                    }
                     let all = W::chunk(s, at[r]);
                     for i in 0..CHUNK / (4 * S::N) {
                         s.store_int(to.add(4 * S::N * i), biased::<S, W>(s, all[i]));
@@ -371,7 +469,7 @@ impl<W: Weights> Kernel for Unpack<W> {
                 for v in 0..if W::WIDE { 0 } else { groups } {
                     let offset = 32 * S::N;
                     scatter_groups(s, &scale.0, v, groups, blocks, out.add(offset), step);
-                    if W::MIN {
+                    if has_min {
                         let offset = offset + 4 * S::N * groups;
                         scatter_groups(s, &min.0, v, groups, blocks, out.add(offset), step);
                     }

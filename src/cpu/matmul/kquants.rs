@@ -105,6 +105,7 @@ impl Weights for Q3K {
     const BYTES: usize = 110;
     const GROUP: usize = 16;
     const OFFSET: i32 = 4;
+    const UP: i16 = 31;
     const TOP: u8 = 7;
 
     #[inline(always)]
@@ -215,6 +216,7 @@ impl Weights for Q6K {
     const BYTES: usize = 210;
     const GROUP: usize = 16;
     const OFFSET: i32 = 32;
+    const UP: i16 = 3;
     const TOP: u8 = 63;
 
     #[inline(always)]
