@@ -173,6 +173,9 @@ pub struct Fit {
     pub gain: f32,
 }
 
+/// Scales that [`on_grid`] tries.
+const ENDS: usize = 38;
+
 /// The best scale for a group on a grid that leaves each value its own choice, and the codes it rounds to.
 #[inline(always)]
 pub fn on_grid<G: Grid, const N: usize>(grid: &G, x: &[f32; N], w: &[f32; N]) -> (Fit, [u8; N]) {
@@ -189,7 +192,7 @@ pub fn on_grid<G: Grid, const N: usize>(grid: &G, x: &[f32; N], w: &[f32; N]) ->
     let step = (last - first) / (G::CODES - 1) as f32 * 0.1;
     let mut inverse = first / max;
     let mut candidates = [[inverse; LANES]; 5];
-    for i in 0..38 {
+    for i in 0..ENDS {
         let offset = step * (i as i32 / 2 - 9) as f32;
         let end = if i % 2 == 0 {
             first - offset
@@ -211,9 +214,10 @@ pub fn on_grid<G: Grid, const N: usize>(grid: &G, x: &[f32; N], w: &[f32; N]) ->
     } else {
         0.0
     };
-    for batch in &candidates {
+    for (b, batch) in candidates.iter().enumerate() {
         let (xv, vv) = sums_of_lanes(grid, &x, &w, batch);
-        for l in 0..LANES {
+        // Not again the first one, which rounding could make better than itself.
+        for l in 0..LANES.min(ENDS - b * LANES) {
             if vv[l] > 0.0 && xv[l] * xv[l] > gain * vv[l] {
                 (inverse, sum_xv, sum_vv) = (batch[l], xv[l], vv[l]);
                 gain = xv[l] / vv[l] * xv[l];
