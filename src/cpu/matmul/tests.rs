@@ -432,6 +432,37 @@ fn gates_are_fused() {
 }
 
 #[test]
+fn scales_below_the_normal_numbers_count_as_zero() {
+    // Blocks of zeros have them, and products of such numbers take a hundred times as long.
+    let (k, n) = (256usize, 3usize);
+    let ctx = Context::new(1 << 20, false).unwrap();
+    let w = ctx.new_tensor(Type::Mxfp4, &[k as i64, n as i64]).unwrap();
+    // Row `e` has the powers 2^(e - 128), as often as it has blocks, and the codes of 1/2, which is one step.
+    let bytes: Vec<u8> = (0..n)
+        .flat_map(|e| (0..k / 32).flat_map(move |_| [vec![e as u8], vec![0x11; 16]].concat()))
+        .collect();
+    // SAFETY: the tensor has as many bytes.
+    unsafe { std::ptr::copy(bytes.as_ptr(), w.data().cast(), bytes.len()) };
+    for m in [1usize, 13] {
+        let x = ctx.new_tensor(Type::F32, &[k as i64, m as i64]).unwrap();
+        put(x, &vec![1.0; k * m]);
+        let y = ctx.mul_mat(w, x).unwrap();
+        for level in levels() {
+            compute(y, 1, level);
+            for column in get(y).chunks(n) {
+                assert_eq!(&column[..2], [0.0, 0.0], "{level:?}");
+                let want = k as f32 * f32::MIN_POSITIVE;
+                assert!(
+                    (column[2] / want - 1.0).abs() < 1e-5,
+                    "{level:?} {}",
+                    column[2]
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn experts_are_chosen_by_token() {
     let mut random = Random(6);
     let (k, n, n_expert, used) = (256usize, 40usize, 5, 2usize);
