@@ -227,7 +227,7 @@ fn every_type_at_every_level_and_odd_shapes() {
                         let want = dot(&w[row * k..][..k], &x[col * k..][..k]);
                         let what =
                             format!("{} {level:?} k={k} n={n} m={m} [{row},{col}]", info.name);
-                        check_within(&what, got, want, tolerance(info.ty, m as usize, level));
+                        check_within(&what, got, want, tolerance(info.ty, m, level));
                     }
                 }
             }
