@@ -189,7 +189,7 @@ static IQ3: LazyLock<Index<8>> = LazyLock::new(|| {
 });
 static IQ4: LazyLock<[Index<4>; 2]> = LazyLock::new(|| {
     [OFFSET, OFFSET + 32768]
-        .map(|offset| Index::new(&FINE, 16, (1 << 15) - 1, move |c| sequence(c + offset)))
+        .map(|offset| Index::new(&FINE, 28, (1 << 15) - 1, move |c| sequence(c + offset)))
 });
 
 /// What the levels stand for.
