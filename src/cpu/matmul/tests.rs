@@ -172,7 +172,7 @@ fn tolerance(ty: Type, m: usize, level: Level) -> f64 {
     // Groups that share a scale are rounded to eight bits, of which half the groups keep all.
     let shares = super::core::groups(plain(ty), level) == Some([16, 32]);
     match ty {
-        _ if shares && m > DIRECT => 2e-3,
+        _ if shares && m > DIRECT => 5e-3,
         // Its values are rounded to whole numbers, as the reference multiplies them.
         Type::Iq6_k => 2e-2,
         _ => 4e-6,
