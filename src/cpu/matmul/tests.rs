@@ -451,9 +451,10 @@ fn scales_below_the_normal_numbers_count_as_zero() {
             compute(y, 1, level);
             for column in get(y).chunks(n) {
                 assert_eq!(&column[..2], [0.0, 0.0], "{level:?}");
+                // Sums of scales and activations are below the normal numbers here, which costs some digits.
                 let want = k as f32 * f32::MIN_POSITIVE;
                 assert!(
-                    (column[2] / want - 1.0).abs() < 1e-5,
+                    (column[2] / want - 1.0).abs() < 1e-3,
                     "{level:?} {}",
                     column[2]
                 );
