@@ -8,11 +8,6 @@ pub const LANES: usize = 16;
 /// Parts of a tile that instructions work on, at most.
 pub const PARTS: usize = 2;
 
-/// The numbers of the lanes.
-const NUMBERS: [f32; LANES] = [
-    0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0, 14.0, 15.0,
-];
-
 /// Sixteen vectors of `W` values, coordinate by coordinate.
 #[derive(Clone, Copy)]
 pub struct Tile<const W: usize> {
@@ -140,24 +135,17 @@ impl<S: Simd, const K: usize> Least<S, K> {
         -s.max_of(s.neg(scores))
     }
 
-    /// The lane that has the least score for a scale, and its tile.
+    /// The lane that has the least score for a scale (of those the first), and its tile.
     #[inline(always)]
     pub fn lane(&self, s: S, scale: usize) -> (usize, usize) {
-        let (mut scores, mut tiles) = (self.scores[scale][0], self.tiles[scale][0]);
-        let mut numbers = s.load_at(&NUMBERS, 0);
-        for part in 1..LANES / S::N {
-            let better = s.lt(self.scores[scale][part], scores);
-            scores = s.select(better, self.scores[scale][part], scores);
-            tiles = s.select_i32(better, self.tiles[scale][part], tiles);
-            numbers = s.select(better, s.load_at(&NUMBERS, part * S::N), numbers);
+        let least = s.splat(self.score(s, scale));
+        let (mut above, mut tiles) = (0, [0f32; LANES]);
+        for part in 0..LANES / S::N {
+            above |= s.bits_of(s.lt(least, self.scores[scale][part])) << (part * S::N);
+            s.store_at(&mut tiles, part * S::N, s.cast_f(self.tiles[scale][part]));
         }
-        let others = s.lt(s.splat(self.score(s, scale)), scores);
-        // Of those that have it, the last.
-        let at = s.select(others, s.splat(-1.0), s.load_at(&NUMBERS, 0));
-        let at = s.max_of(at).max(0.0) as usize % S::N;
-        let (mut lanes, mut of) = ([0f32; LANES], [0f32; LANES]);
-        s.store_at(&mut lanes, 0, numbers);
-        s.store_at(&mut of, 0, s.cast_f(tiles));
-        (lanes[at] as usize % LANES, of[at].to_bits() as usize)
+        // If there is none, since scores are not numbers, the first.
+        let lane = (above as u16).trailing_ones() as usize % LANES;
+        (lane, tiles[lane].to_bits() as usize)
     }
 }

@@ -19,12 +19,41 @@ const NEVER: f32 = 1e30;
 /// Sequences sorted into boxes, the same intervals in each coordinate.
 pub struct Index<const G: usize> {
     borders: &'static [f32],
-    /// Which combinations of ways are looked at, the presumably cheapest first; coordinates in the order of what it costs to
-    /// leave the interval of the point.
+    /// Which combinations of ways are looked at whatever they cost, the presumably cheapest first; coordinates in the order of what it
+    /// costs to leave the interval of the point.
     order: Vec<u8>,
+    /// Other boxes are looked at too if they are nearer than this times the distance of what has been found (both squared).
+    reach: f32,
     /// The first tile of each box, and the number of tiles.
     starts: Vec<u32>,
     tiles: Vec<Tile<G>>,
+}
+
+/// The boxes around a point: combination `a + 16 b` is the box whose number (and distance, squared) is the sum of one of the first list
+/// and one of the second. Boxes that do not exist are replaced by others, and are infinitely far away.
+#[derive(Default)]
+struct Around {
+    numbers: [[u32; 16]; 2],
+    prices: [[f32; 16]; 2],
+}
+
+impl Around {
+    #[inline(always)]
+    fn number(&self, a: usize, b: usize) -> u32 {
+        self.numbers[0][a % 16].wrapping_add(self.numbers[1][b % 16])
+    }
+
+    /// The combinations with `b` that are nearer than this: a bit for each `a`.
+    #[inline(always)]
+    fn nearer<S: Simd>(&self, s: S, b: usize, limit: f32) -> u32 {
+        let limit = s.splat(limit - self.prices[1][b]);
+        let mut bits = 0;
+        for part in 0..16 / S::N {
+            let near = s.lt(s.load_at(&self.prices[0], part * S::N), limit);
+            bits |= s.bits_of(near) << (part * S::N);
+        }
+        bits
+    }
 }
 
 /// A sequence that was found, and its sums.
@@ -39,10 +68,11 @@ impl<const G: usize> Index<G> {
     /// How many ways there are in each coordinate.
     const STEPS: usize = if G == 8 { 2 } else { 4 };
 
-    /// Sorts the sequences `values(0..n)`. For a point `boxes` boxes are looked through.
+    /// Sorts the sequences `values(0..n)`. For a point at least `boxes` boxes are looked through, see [`Index::reach`].
     pub fn new(
         borders: &'static [f32],
         boxes: usize,
+        reach: f32,
         n: u16,
         values: impl Fn(u32) -> [f32; G],
     ) -> Index<G> {
@@ -58,6 +88,7 @@ impl<const G: usize> Index<G> {
         let mut index = Index {
             borders,
             order: Index::<G>::order(boxes),
+            reach,
             starts: vec![0],
             tiles: Vec::new(),
         };
@@ -140,45 +171,68 @@ impl<const G: usize> Index<G> {
         (costs, steps)
     }
 
-    /// The boxes around `t`, each coordinate weighing `w`: the sum of a number of the first list, by the low half of a
-    /// combination, and one of the second, by its high half. Boxes that do not exist are replaced by others.
+    /// The boxes around `t`, each coordinate weighing `w`.
     #[inline(always)]
-    fn around(&self, t: &[f32; G], w: &[f32; G]) -> [[u32; 16]; 2] {
+    fn around(&self, t: &[f32; G], w: &[f32; G]) -> Around {
         let bins = self.borders.len() as i32 + 1;
         let mut steps = [[0i32; 4]; G];
-        let mut costs = [0f32; G];
+        let mut costs = [[0f32; 4]; G];
         let (mut base, mut stride) = (0, 1);
         for j in 0..G {
             let (cost, step) = self.ways(t[j], w[j]);
-            costs[j] = cost[1];
+            costs[j] = cost;
             base += step[0] * stride;
             for k in 1..4 {
                 steps[j][k] = step[k] * stride;
             }
             stride *= bins;
         }
-        let mut by_rank = [[0i32; 4]; G];
+        let mut by_rank = [([0i32; 4], [0f32; 4]); G];
         for j in 0..G {
             let mut rank = 0;
             for k in 0..G {
-                rank += usize::from(costs[k] < costs[j] || (costs[k] == costs[j] && k < j));
+                let (other, own) = (costs[k][1], costs[j][1]);
+                rank += usize::from(other < own || (other == own && k < j));
             }
-            by_rank[rank % G] = steps[j];
+            by_rank[rank % G] = (steps[j], costs[j]);
         }
-        let mut numbers = [[0u32; 16]; 2];
-        numbers[0][0] = base as u32;
-        for (half, numbers) in numbers.iter_mut().enumerate() {
+        let mut around = Around::default();
+        around.numbers[0][0] = base as u32;
+        for half in 0..2 {
+            let (numbers, prices) = (&mut around.numbers[half], &mut around.prices[half]);
             let mut n = 1;
-            for steps in &by_rank[half * G / 2..][..G / 2] {
+            for (steps, costs) in &by_rank[half * G / 2..][..G / 2] {
                 for way in 1..Self::STEPS {
                     for k in 0..n {
                         numbers[way * n + k] = numbers[k].wrapping_add(steps[way] as u32);
+                        prices[way * n + k] = prices[k] + costs[way];
                     }
                 }
                 n *= Self::STEPS;
             }
         }
-        numbers
+        around
+    }
+
+    /// Looks through a box.
+    #[inline(always)]
+    fn look<S: Simd, const K: usize>(
+        &self,
+        s: S,
+        number: u32,
+        wx: &[f32; G],
+        ww: &[f32; G],
+        inverses: &[f32; K],
+        least: &mut Least<S, K>,
+    ) {
+        let (begin, end) = (
+            self.starts[number as usize],
+            self.starts[number as usize + 1],
+        );
+        for number in begin..end {
+            let (xv, vv) = self.tiles[number as usize].sums(s, wx, ww);
+            least.offer(s, number as usize, xv, vv, inverses);
+        }
     }
 
     /// For each of the scales (given by their inverses) the best sequence near `x / near`.
@@ -198,15 +252,33 @@ impl<const G: usize> Index<G> {
             ww[j] = w[j] + 1e-9;
             wx[j] = ww[j] * x[j];
         }
-        let [low, high] = self.around(&t, &ww);
+        let around = self.around(&t, &ww);
         let mut least = Least::<S, K>::new(s);
         for combination in &self.order {
-            let (a, b) = (combination & 15, combination >> 4);
-            let number = low[usize::from(a)].wrapping_add(high[usize::from(b)]) as usize;
-            let (begin, end) = (self.starts[number], self.starts[number + 1]);
-            for number in begin..end {
-                let (xv, vv) = self.tiles[number as usize].sums(s, &wx, &ww);
-                least.offer(s, number as usize, xv, vv, inverses);
+            let (a, b) = (usize::from(combination & 15), usize::from(combination >> 4));
+            self.look(s, around.number(a, b), &wx, &ww, inverses, &mut least);
+        }
+        if self.reach > 0.0 {
+            let mut square = 0f32;
+            for j in 0..G {
+                square += wx[j] * x[j];
+            }
+            let mut farthest = 0f32;
+            for k in 0..K {
+                let distance = least.score(s, k) + inverses[k] * inverses[k] * square;
+                farthest = farthest.max(distance);
+            }
+            let limit = self.reach * farthest;
+            for b in 0..16 {
+                let mut near = around.nearer(s, b, limit);
+                for combination in &self.order {
+                    near &= !(u32::from(usize::from(combination >> 4) == b) << (combination & 15));
+                }
+                while near != 0 {
+                    let a = near.trailing_zeros() as usize;
+                    near &= near - 1;
+                    self.look(s, around.number(a, b), &wx, &ww, inverses, &mut least);
+                }
             }
         }
         let mut found = [Found::default(); K];

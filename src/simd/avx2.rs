@@ -1,4 +1,4 @@
-//! 256-bit vectors: AVX2, FMA and F16C; with `VNNI` all that the level `avx512_vnni` has.
+//! 256-bit vectors: AVX2, FMA and F16C; with `VNNI` dot products of bytes, by AVX-VNNI or by what the level `avx512_vnni` has.
 
 use std::arch::x86_64::*;
 
@@ -6,13 +6,13 @@ use half::{bf16, f16};
 
 use super::{Kernel, Simd, Task};
 
-/// 256-bit vectors.
+/// 256-bit vectors. `VEX`: dot products are encoded as AVX-VNNI has them.
 #[derive(Clone, Copy)]
-pub struct Ymm<const VNNI: bool>(());
+pub struct Ymm<const VNNI: bool, const VEX: bool = false>(());
 
-impl<const VNNI: bool> Ymm<VNNI> {
+impl<const VNNI: bool, const VEX: bool> Ymm<VNNI, VEX> {
     /// # Safety
-    /// The CPU has AVX2, FMA and F16C, with `VNNI` also AVX-512 F, BW, DQ, VL, VNNI and VBMI.
+    /// The CPU has AVX2, FMA and F16C, with `VNNI` also AVX-512 F, BW, DQ, VL, VNNI and VBMI, or with `VEX` AVX-VNNI.
     #[inline(always)]
     pub unsafe fn new() -> Self {
         Ymm(())
@@ -27,6 +27,16 @@ impl<const VNNI: bool> Ymm<VNNI> {
 pub(super) unsafe fn run<K: Kernel>(args: K::Args) {
     // SAFETY: the caller's promise.
     unsafe { K::run(Ymm::<false>::new(), args) }
+}
+
+/// A kernel compiled for this level and AVX-VNNI.
+///
+/// # Safety
+/// The CPU has them; and what the kernel says.
+#[target_feature(enable = "avx,avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt,avxvnni")]
+pub(super) unsafe fn run_vnni<K: Kernel>(args: K::Args) {
+    // SAFETY: the caller's promise.
+    unsafe { K::run(Ymm::<true, true>::new(), args) }
 }
 
 /// A task compiled for this level.
@@ -71,7 +81,7 @@ fn part_mask(n: usize) -> __m256i {
     unsafe { _mm256_loadu_si256(ONES_THEN_ZEROS.as_ptr().add(8 - n.min(8)).cast()) }
 }
 
-impl<const VNNI: bool> Simd for Ymm<VNNI> {
+impl<const VNNI: bool, const VEX: bool> Simd for Ymm<VNNI, VEX> {
     const N: usize = 8;
     const VNNI: bool = VNNI;
     const BYTE_TABLES: bool = false;
@@ -169,6 +179,7 @@ impl<const VNNI: bool> Simd for Ymm<VNNI> {
             _mm_cvtss_f32(_mm_max_ss(h, _mm_movehdup_ps(h)))
         };
         fn lt(a: __m256, b: __m256) -> __m256 = _mm256_cmp_ps::<_CMP_LT_OQ>(a, b);
+        fn bits_of(m: __m256) -> u32 = _mm256_movemask_ps(m) as u32;
         fn select(m: __m256, a: __m256, b: __m256) -> __m256 = _mm256_blendv_ps(b, a, m);
         fn splat_i32(x: i32) -> __m256i = _mm256_set1_epi32(x);
         fn splat_i8(x: i8) -> __m256i = _mm256_set1_epi8(x);
@@ -271,7 +282,9 @@ impl<const VNNI: bool> Simd for Ymm<VNNI> {
             ]
         };
         fn lookup16(table: __m256i, idx: __m256i) -> __m256i = _mm256_shuffle_epi8(table, idx);
-        fn dot(acc: __m256i, u: __m256i, a: __m256i) -> __m256i = if VNNI {
+        fn dot(acc: __m256i, u: __m256i, a: __m256i) -> __m256i = if VEX {
+            _mm256_dpbusd_avx_epi32(acc, u, a)
+        } else if VNNI {
             _mm256_dpbusd_epi32(acc, u, a)
         } else {
             s.add_pairs(acc, s.pairs(u, a))

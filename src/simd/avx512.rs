@@ -326,6 +326,10 @@ impl<const VNNI: bool> Simd for Zmm<VNNI> {
     }
 
     #[inline(always)]
+    fn bits_of(self, m: __mmask16) -> u32 {
+        u32::from(m)
+    }
+    #[inline(always)]
     fn shl_i32<const BITS: u32>(self, a: __m512i) -> __m512i {
         // SAFETY: the token proves that the CPU has the instructions.
         unsafe { _mm512_slli_epi32::<BITS>(a) }

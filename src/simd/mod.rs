@@ -58,23 +58,27 @@ pub use avx2::Ymm;
 pub use avx512::Zmm;
 pub use scalar::Scalar;
 
-/// What instructions a kernel is compiled for; each level includes the ones before it.
+/// What instructions a kernel is compiled for, the faster later. Each level includes the ones before it, but for
+/// [`Level::AvxVnni`]: the first CPUs with AVX-512 VNNI have no AVX-VNNI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
     /// Plain Rust, for any CPU.
     Scalar = 0,
     /// AVX2, FMA, F16C: 256 bits.
     X86_64V3 = 1,
+    /// 256 bits with AVX-VNNI, as in CPUs of laptops and desktops without AVX-512.
+    AvxVnni = 2,
     /// AVX-512 F, BW, DQ, VL: 512 bits.
-    Avx512 = 2,
+    Avx512 = 3,
     /// AVX-512 with VNNI and VBMI.
-    Avx512Vnni = 3,
+    Avx512Vnni = 4,
 }
 
 impl Level {
-    pub const ALL: [Level; 4] = [
+    pub const ALL: [Level; 5] = [
         Level::Scalar,
         Level::X86_64V3,
+        Level::AvxVnni,
         Level::Avx512,
         Level::Avx512Vnni,
     ];
@@ -84,6 +88,7 @@ impl Level {
         match self {
             Level::Scalar => "scalar",
             Level::X86_64V3 => "x86_64_v3",
+            Level::AvxVnni => "avx_vnni",
             Level::Avx512 => "avx512",
             Level::Avx512Vnni => "avx512_vnni",
         }
@@ -92,44 +97,69 @@ impl Level {
     /// f32 values per vector, see [`Simd::N`].
     pub fn lanes(self) -> usize {
         match self {
-            Level::Scalar | Level::X86_64V3 => 8,
+            Level::Scalar | Level::X86_64V3 | Level::AvxVnni => 8,
             Level::Avx512 | Level::Avx512Vnni => 16,
         }
     }
 
+    /// Whether [`Simd::dot`] is one instruction.
+    pub const fn vnni(self) -> bool {
+        matches!(self, Level::AvxVnni | Level::Avx512Vnni)
+    }
+
     /// Whether this CPU has the level's instructions.
     pub fn supported(self) -> bool {
-        self <= supported()
+        detected() >> self as u32 & 1 == 1
+    }
+
+    /// This level if the CPU has it, otherwise the highest that the CPU has.
+    #[inline]
+    pub fn or_supported(self) -> Level {
+        if self.supported() { self } else { supported() }
     }
 }
 
 /// The highest level this CPU has.
 pub fn supported() -> Level {
-    static LEVEL: OnceLock<Level> = OnceLock::new();
-    *LEVEL.get_or_init(detect)
+    let of_cpu = Level::ALL.into_iter().rev().find(|l| l.supported());
+    of_cpu.unwrap_or(Level::Scalar)
+}
+
+/// The levels this CPU has: a bit each.
+#[inline]
+fn detected() -> u32 {
+    static LEVELS: OnceLock<u32> = OnceLock::new();
+    *LEVELS.get_or_init(detect)
 }
 
 #[cfg(target_arch = "x86_64")]
-fn detect() -> Level {
+fn detect() -> u32 {
     macro_rules! has {
         ($($f:tt),+) => { $(std::is_x86_feature_detected!($f))&&+ };
     }
-    if !has!(
+    let v3 = has!(
         "avx", "avx2", "fma", "f16c", "bmi1", "bmi2", "lzcnt", "popcnt"
-    ) {
-        Level::Scalar
-    } else if !has!("avx512f", "avx512bw", "avx512dq", "avx512vl") {
-        Level::X86_64V3
-    } else if !has!("avx512vnni", "avx512vbmi") {
-        Level::Avx512
-    } else {
-        Level::Avx512Vnni
-    }
+    );
+    let avx512 = v3 && has!("avx512f", "avx512bw", "avx512dq", "avx512vl");
+    [
+        (Level::Scalar, true),
+        (Level::X86_64V3, v3),
+        (Level::AvxVnni, v3 && has!("avxvnni")),
+        (Level::Avx512, avx512),
+        (
+            Level::Avx512Vnni,
+            avx512 && has!("avx512vnni", "avx512vbmi"),
+        ),
+    ]
+    .iter()
+    .fold(0, |bits, (level, has)| {
+        bits | u32::from(*has) << *level as u32
+    })
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn detect() -> Level {
-    Level::Scalar
+fn detect() -> u32 {
+    1 << Level::Scalar as u32
 }
 
 /// The level in use: the CPU's, or a lower one that the environment variable `IKRS_CPU` names. Chosen once.
@@ -151,8 +181,9 @@ pub fn level() -> Level {
             }
             None => {
                 crate::log_warn!(
-                    "IKRS_CPU={}: unknown, not one of scalar, x86_64_v3, avx512, avx512_vnni",
-                    name.to_string_lossy()
+                    "IKRS_CPU={}: unknown, not one of {}",
+                    name.to_string_lossy(),
+                    Level::ALL.map(Level::name).join(", ")
                 );
                 supported()
             }
@@ -257,6 +288,8 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn max_of(self, a: Self::F) -> f32;
     /// `a < b`; false for NaN.
     fn lt(self, a: Self::F, b: Self::F) -> Self::M;
+    /// A bit per lane, from the lowest on.
+    fn bits_of(self, m: Self::M) -> u32;
     /// `m ? a : b`
     fn select(self, m: Self::M, a: Self::F, b: Self::F) -> Self::F;
 
@@ -612,7 +645,7 @@ pub fn dispatch<T: Task>(task: T) -> T::Output {
     match level() {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: the CPU has the level.
-        Level::X86_64V3 => unsafe { avx2::run_task(task) },
+        Level::X86_64V3 | Level::AvxVnni => unsafe { avx2::run_task(task) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: the CPU has the level.
         Level::Avx512 | Level::Avx512Vnni => unsafe { avx512::run_task(task) },
@@ -660,8 +693,8 @@ pub trait Kernel: 'static {
     unsafe fn run<S: Simd>(s: S, args: Self::Args);
 }
 
-/// A kernel compiled for every level.
-pub struct Compiled<A>([unsafe fn(A); 4]);
+/// A kernel compiled for every level, in the order of [`Level::ALL`].
+pub struct Compiled<A>([unsafe fn(A); 5]);
 
 impl<A: Copy + 'static> Compiled<A> {
     pub const fn new<K: Kernel<Args = A>>() -> Compiled<A> {
@@ -674,13 +707,14 @@ impl<A: Copy + 'static> Compiled<A> {
         Compiled([
             scalar::run::<K>,
             avx2::run::<K>,
+            avx2::run_vnni::<V>,
             avx512::run::<K>,
             avx512::run_vnni::<V>,
         ])
     }
     #[cfg(not(target_arch = "x86_64"))]
     pub const fn by_dot<K: Kernel<Args = A>, V: Kernel<Args = A>>() -> Compiled<A> {
-        Compiled([scalar::run::<K>; 4])
+        Compiled([scalar::run::<K>; 5])
     }
 
     /// Runs the kernel at a level, or at the highest the CPU has if that is lower.
@@ -690,7 +724,7 @@ impl<A: Copy + 'static> Compiled<A> {
     #[inline]
     pub unsafe fn run(&self, level: Level, args: A) {
         // SAFETY: the CPU has the level; the rest is the caller's promise.
-        unsafe { self.0[level.min(supported()) as usize](args) }
+        unsafe { self.0[level.or_supported() as usize](args) }
     }
 }
 
@@ -699,6 +733,8 @@ impl<A: Copy + 'static> Compiled<A> {
 /// `fn name(arguments) -> result = generic;` calls `generic(token, arguments)`, where `generic` is an expression, so that
 /// it may carry further generic arguments (`generic::<_, Q4_0>`). The table has `at(level)`, `get()` for
 /// the level in use, and an unsafe method per kernel, whose contract is the generic function's.
+///
+/// [`Level::AvxVnni`] has the kernels of [`Level::X86_64V3`]: those with dot products of bytes are [`Compiled`].
 #[macro_export]
 macro_rules! kernels {
     (
@@ -730,7 +766,7 @@ macro_rules! kernels {
                 $( $name, [$($arg: $ty),*], [$($ret)?], $generic; )*);
 
             #[cfg(target_arch = "x86_64")]
-            static TABLES: [$table; 4] = [scalar::TABLE, v3::TABLE, avx512::TABLE, vnni::TABLE];
+            static TABLES: [$table; 5] = [scalar::TABLE, v3::TABLE, v3::TABLE, avx512::TABLE, vnni::TABLE];
             #[cfg(not(target_arch = "x86_64"))]
             static TABLES: [$table; 1] = [scalar::TABLE];
 
@@ -738,7 +774,7 @@ macro_rules! kernels {
                 /// The kernels of a level, or of the highest the CPU has if that is lower.
                 #[inline]
                 $vis fn at(level: $crate::simd::Level) -> &'static $table {
-                    &TABLES[level.min($crate::simd::supported()) as usize]
+                    &TABLES[level.or_supported() as usize]
                 }
                 /// The kernels of the level in use.
                 #[inline]

@@ -218,6 +218,14 @@ impl Simd for Scalar {
         ints(out)
     }
     #[inline(always)]
+    fn bits_of(self, m: [bool; N]) -> u32 {
+        let mut bits = 0;
+        for (i, m) in m.into_iter().enumerate() {
+            bits |= u32::from(m) << i;
+        }
+        bits
+    }
+    #[inline(always)]
     fn top_bits_i8(self, a: [i32; N]) -> u64 {
         let mut out = 0;
         for (i, b) in bytes(a).into_iter().enumerate() {

@@ -43,7 +43,7 @@ impl Codes {
 
 impl Codes {
     fn panel(&self, level: Level) -> Panel {
-        self.panels[usize::from(level == Level::Avx512Vnni)]
+        self.panels[usize::from(level.vnni())]
     }
 }
 

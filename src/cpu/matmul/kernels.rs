@@ -738,6 +738,17 @@ struct Sums<S: Simd, const C: usize> {
     corr: [S::F; C],
 }
 
+/// A chunk of weights and of `C` columns, `stride` apart.
+struct Loaded<S: Simd, const C: usize> {
+    chunk: *const u8,
+    /// The codes, of types that are decoded by whole chunks.
+    all: [S::I; 8],
+    x: *const u8,
+    stride: usize,
+    /// Scales of both.
+    scale: [[S::F; 2]; C],
+}
+
 impl<S: Simd, const C: usize> Sums<S, C> {
     #[inline(always)]
     fn new(s: S) -> Self {
@@ -781,28 +792,73 @@ impl<S: Simd, const C: usize> Sums<S, C> {
             if W::WHOLE {
                 all = W::chunk(s, chunk);
             }
-            for i in 0..CHUNK / (4 * S::N) {
-                let codes = if W::WHOLE {
-                    all[i]
-                } else {
-                    W::codes(s, chunk, i)
-                };
-                let codes = biased::<S, W>(s, codes);
-                for c in 0..C {
-                    let x = s.load_int(x.add(c * stride + 4 * S::N * i));
-                    let zero = s.splat_i32(0);
-                    let dot = if W::SIGNED && W::OFFSET == 0 && !S::VNNI {
-                        s.dot_signed(zero, codes, x)
-                    } else {
-                        s.dot(zero, codes, x)
-                    };
-                    let by = if W::GROUP == 32 {
-                        s.spread::<8>(scale[c], i)
-                    } else {
-                        s.spread::<4>(scale[c], i)
-                    };
-                    self.dot[c][i % 2] = s.fma(s.to_f32(dot), by, self.dot[c][i % 2]);
+            let parts = CHUNK / (4 * S::N);
+            let loaded = Loaded {
+                chunk,
+                all,
+                x,
+                stride,
+                scale,
+            };
+            // One column's loop is written out: shifts and tables depend on `i`, and the compiler keeps the loop of longer types.
+            // (Without vectors it gains nothing.)
+            if C == 1 && S::FUSED {
+                self.four::<W, 0>(s, &loaded);
+                if parts == 8 {
+                    self.four::<W, 4>(s, &loaded);
                 }
+            } else {
+                for i in 0..parts {
+                    self.part::<W>(s, &loaded, i);
+                }
+            }
+        }
+    }
+
+    /// Parts `FIRST` to `FIRST + 3` of a chunk.
+    ///
+    /// # Safety
+    /// As for [`Sums::part`].
+    #[inline(always)]
+    unsafe fn four<W: Weights, const FIRST: usize>(&mut self, s: S, loaded: &Loaded<S, C>) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            self.part::<W>(s, loaded, FIRST);
+            self.part::<W>(s, loaded, FIRST + 1);
+            self.part::<W>(s, loaded, FIRST + 2);
+            self.part::<W>(s, loaded, FIRST + 3);
+        }
+    }
+
+    /// Part `i` of a chunk: a vector of codes.
+    ///
+    /// # Safety
+    /// As for [`Sums::chunk`]; `i` is less than the chunk's number of vectors.
+    #[inline(always)]
+    unsafe fn part<W: Weights>(&mut self, s: S, loaded: &Loaded<S, C>, i: usize) {
+        let x = loaded.x;
+        // SAFETY: the caller's promise.
+        unsafe {
+            let codes = if W::WHOLE {
+                loaded.all[i]
+            } else {
+                W::codes(s, loaded.chunk, i)
+            };
+            let codes = biased::<S, W>(s, codes);
+            for c in 0..C {
+                let x = s.load_int(x.add(c * loaded.stride + 4 * S::N * i));
+                let zero = s.splat_i32(0);
+                let dot = if W::SIGNED && W::OFFSET == 0 && !S::VNNI {
+                    s.dot_signed(zero, codes, x)
+                } else {
+                    s.dot(zero, codes, x)
+                };
+                let by = if W::GROUP == 32 {
+                    s.spread::<8>(loaded.scale[c], i)
+                } else {
+                    s.spread::<4>(loaded.scale[c], i)
+                };
+                self.dot[c][i % 2] = s.fma(s.to_f32(dot), by, self.dot[c][i % 2]);
             }
         }
     }
