@@ -236,7 +236,7 @@ pub fn fit<S: Simd, const GROUP: usize>(
     let store = |d: f32| Half::saturating(d * unit);
     let half = store(top / multiple(format.top));
     let d = half.get() / unit;
-    let (mut sum_lx, mut sum_ll) = (0f64, 0f64);
+    let (mut sum_lx, mut sum_ll, mut sum_xx) = (0f64, 0f64, 0f64);
     for (((group, ideal), x), w) in groups.iter_mut().zip(&ideal).zip(xs).zip(ws) {
         let near = round_product(ideal * inverse(d) - format.offset, 1.0 / format.step);
         let (mut levels, mut scales) = ([0f32; LEVELS], [0f32; LEVELS]);
@@ -253,9 +253,12 @@ pub fn fit<S: Simd, const GROUP: usize>(
         let m = f64::from(multiple(levels[fitted.level]));
         sum_lx += m * f64::from(fitted.xv);
         sum_ll += m * m * f64::from(fitted.vv);
+        for j in 0..GROUP {
+            sum_xx += f64::from(w[j] * x[j] * x[j]);
+        }
     }
     if sum_lx > 0.0 && sum_ll > 0.0 {
-        store((sum_lx / sum_ll) as f32)
+        store(search::raised(sum_lx as f32, sum_ll as f32, sum_xx as f32))
     } else {
         half
     }

@@ -243,7 +243,7 @@ impl<G: Grid, L: Ladder> Scaled<'_, G, L> {
             }
         }
         d = best.1;
-        let (mut sum_lx, mut sum_ll) = (0f32, 0f32);
+        let (mut sum_lx, mut sum_ll, mut sum_xx) = (0f32, 0f32, 0f32);
         for ((choice, x), w) in out.iter_mut().zip(xs).zip(ws) {
             let grid = &self.grids[choice.grid];
             choice.codes = search::codes_at(grid, x, w, inverse(d * choice.level));
@@ -251,19 +251,20 @@ impl<G: Grid, L: Ladder> Scaled<'_, G, L> {
             for i in 0..N {
                 values[i] = grid.value(choice.codes[i]);
             }
-            let (mut xv, mut vv) = (s.zero(), s.zero());
+            let (mut xv, mut vv, mut xx) = (s.zero(), s.zero(), s.zero());
             for i in (0..N).step_by(S::N) {
-                let v = s.load_at(&values, i);
-                let wv = s.mul(s.load_at(w, i), v);
-                xv = s.fma(wv, s.load_at(x, i), xv);
+                let (v, x, w) = (s.load_at(&values, i), s.load_at(x, i), s.load_at(w, i));
+                let wv = s.mul(w, v);
+                xv = s.fma(wv, x, xv);
                 vv = s.fma(wv, v, vv);
+                xx = s.fma(s.mul(w, x), x, xx);
             }
-            let (xv, vv) = (s.sum(xv), s.sum(vv));
-            sum_lx += choice.level * xv;
-            sum_ll += choice.level * choice.level * vv;
+            sum_lx += choice.level * s.sum(xv);
+            sum_ll += choice.level * choice.level * s.sum(vv);
+            sum_xx += s.sum(xx);
         }
         if sum_ll > 0.0 {
-            d = round(sum_lx / sum_ll);
+            d = round(search::raised(sum_lx, sum_ll, sum_xx));
         }
         d
     }

@@ -350,6 +350,16 @@ fn at_scales<S: Simd, const G: usize, const K: usize>(
     out
 }
 
+/// `Σwx²`
+#[inline(always)]
+fn square(x: &[f32; GROUP], w: &[f32; GROUP]) -> f32 {
+    let mut square = 0f32;
+    for j in 0..GROUP {
+        square += w[j] * x[j] * x[j];
+    }
+    square
+}
+
 /// What is chosen for a group.
 #[derive(Clone, Copy, Default)]
 pub struct Choice {
@@ -455,10 +465,7 @@ impl<const G: usize, const LEVELS: usize> Trellis<'_, G, LEVELS> {
         }
         let sign = tried[LEVELS - 1].1 * d;
         let near = inverse(choice.ideal).copysign(sign);
-        let mut square = 0f32;
-        for j in 0..GROUP {
-            square += w[j] * x[j] * x[j];
-        }
+        let square = square(x, w);
         let scaled = at_scales(s, self.indexes[range], x, w, near, &inverses);
         for ((number, level), scaled) in tried.into_iter().zip(scaled) {
             let scale = d * level;
@@ -499,6 +506,10 @@ impl<const G: usize, const LEVELS: usize> Trellis<'_, G, LEVELS> {
             .common(&best, &magnitudes)
             .copysign(search::largest(self.levels));
         d = store(d * unit) / unit;
+        let mut sum_xx = 0f32;
+        for (x, w) in xs.iter().zip(ws) {
+            sum_xx += square(x, w);
+        }
         let (mut least, mut best_d) = (f32::INFINITY, 0.0);
         let mut choices = best.clone();
         for pass in 0..PASSES {
@@ -522,7 +533,12 @@ impl<const G: usize, const LEVELS: usize> Trellis<'_, G, LEVELS> {
             let suited = if sum_ll > 0.0 { sum_lx / sum_ll } else { d };
             let suited = store(suited * unit) / unit;
             if error < least {
-                (least, best_d) = (error, suited);
+                least = error;
+                best_d = if sum_ll > 0.0 {
+                    search::raised(sum_lx, sum_ll, sum_xx)
+                } else {
+                    d
+                };
                 best.copy_from_slice(&choices);
             }
             if sum_ll <= 0.0 || pass + 1 == PASSES {

@@ -379,8 +379,11 @@ impl<const W: usize, const GROUP: usize> Search<'_, W, GROUP> {
         let store = |d: f32| Half::saturating(d * self.meaning.divisor * unit);
         out.d = store(top / TOP_LEVEL);
         let d = out.d.get() / unit / self.meaning.divisor;
-        let (mut sum_lx, mut sum_ll) = (0f32, 0f32);
+        let (mut sum_lx, mut sum_ll, mut sum_xx) = (0f32, 0f32, 0f32);
         for g in 0..groups {
+            for j in 0..GROUP {
+                sum_xx += ws[g][j] * xs[g][j] * xs[g][j];
+            }
             let (level, fit) = self.best_level(s, &xs[g], &ws[g], d, ideal[g]);
             sum_lx += level * fit.xv;
             sum_ll += level * level * fit.vv;
@@ -389,7 +392,7 @@ impl<const W: usize, const GROUP: usize> Search<'_, W, GROUP> {
         }
         // For what was chosen the scale that suits it is better still.
         if sum_ll > 0.0 && sum_lx > 0.0 {
-            out.d = store(sum_lx / sum_ll);
+            out.d = store(search::raised(sum_lx, sum_ll, sum_xx));
         }
         out
     }
