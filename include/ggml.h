@@ -2414,8 +2414,10 @@ GGML_API FILE *ggml_fopen(const char *fname, const char *mode);
 // Whether two backends are of the same kind.
 GGML_API bool ggml_guid_matches(ggml_guid_t guid_a, ggml_guid_t guid_b);
 
-// Finds out whether the machine has several NUMA nodes. Threads stay where the system puts them.
-GGML_API void ggml_numa_init(enum ggml_numa_strategy numa);
+// Spreads the threads of the CPU device over the machine's NUMA nodes: in turn (distribute, and mirror, which has no copies of
+// weights), all on the caller's (isolate), or as the system does (disabled, numactl). Only the first call counts.
+GGML_API
+void ggml_numa_init(enum ggml_numa_strategy numa);
 
 // Whether `ggml_numa_init` found several nodes.
 GGML_API bool ggml_is_numa(void);

@@ -576,7 +576,7 @@ LLAMA_API void llama_backend_init(void);
 // Ends the use of the library: the worker threads are stopped until they are needed again.
 LLAMA_API void llama_backend_free(void);
 
-// Accepts the choice of how to use NUMA nodes. Work is shared by a counter, so threads take what is near or not.
+// As `ggml_numa_init`, unless it is `GGML_NUMA_STRATEGY_DISABLED`.
 LLAMA_API void llama_numa_init(enum ggml_numa_strategy numa);
 
 // Microseconds by a clock that never goes back.

@@ -1,11 +1,11 @@
 //! The part of `ggml.h` about the machine: clocks, files, vector instructions, NUMA.
 
 use std::ffi::{c_char, c_int};
-use std::sync::OnceLock;
 
 use super::ggml_types::ggml_guid_t;
 use super::guard;
 use super::raw::ggml_numa_strategy;
+use crate::cpu::numa::{self, Strategy};
 
 /// Nothing to prepare; callers may call it or not.
 #[unsafe(no_mangle)]
@@ -72,37 +72,23 @@ pub unsafe extern "C" fn ggml_guid_matches(guid_a: ggml_guid_t, guid_b: ggml_gui
     }
 }
 
-/// NUMA nodes of the machine, counted by the first `ggml_numa_init`.
-static NUMA_NODES: OnceLock<usize> = OnceLock::new();
-
-/// Finds out whether the machine has several NUMA nodes. Threads stay where the system puts them.
+/// Spreads the threads of the CPU device over the machine's NUMA nodes: in turn (distribute, and mirror, which has no copies of
+/// weights), all on the caller's (isolate), or as the system does (disabled, numactl). Only the first call counts.
 #[unsafe(no_mangle)]
 pub extern "C" fn ggml_numa_init(numa: ggml_numa_strategy) {
     guard("ggml_numa_init", (), || {
-        let nodes = *NUMA_NODES.get_or_init(|| {
-            let is_node = |name: &str| {
-                name.strip_prefix("node")
-                    .is_some_and(|n| n.parse::<u32>().is_ok())
-            };
-            std::fs::read_dir("/sys/devices/system/node").map_or(1, |entries| {
-                entries
-                    .flatten()
-                    .filter(|e| is_node(&e.file_name().to_string_lossy()))
-                    .count()
-            })
+        numa::init(match numa {
+            1 | 4 => Strategy::Distribute,
+            2 => Strategy::Isolate,
+            _ => Strategy::Anywhere,
         });
-        if nodes > 1 && numa != 0 {
-            crate::log_warn!(
-                "ggml_numa_init: {nodes} NUMA nodes; threads are placed by the system"
-            );
-        }
     })
 }
 
 /// Whether `ggml_numa_init` found several nodes.
 #[unsafe(no_mangle)]
 pub extern "C" fn ggml_is_numa() -> bool {
-    NUMA_NODES.get().is_some_and(|&n| n > 1)
+    numa::count() > 1
 }
 
 /// Exports questions about the processor.

@@ -38,9 +38,13 @@ pub extern "C" fn llama_backend_free() {
     guard("llama_backend_free", (), crate::cpu::shutdown);
 }
 
-/// Accepts the choice of how to use NUMA nodes. Work is shared by a counter, so threads take what is near or not.
+/// As [`ggml_numa_init`](super::ggml_system::ggml_numa_init), unless it is `GGML_NUMA_STRATEGY_DISABLED`.
 #[unsafe(no_mangle)]
-pub extern "C" fn llama_numa_init(_numa: ggml_numa_strategy) {}
+pub extern "C" fn llama_numa_init(numa: ggml_numa_strategy) {
+    if numa != 0 {
+        super::ggml_system::ggml_numa_init(numa);
+    }
+}
 
 /// When the clock started.
 fn start() -> Instant {

@@ -59,6 +59,7 @@ pub unsafe extern "C" fn llama_model_load_from_file(
             overrides: unsafe { overrides(params.kv_overrides) },
             options: Options {
                 use_mmap: params.use_mmap,
+                use_thp: params.use_thp,
                 use_mlock: params.use_mlock,
                 check_tensors: params.check_tensors || params.validate_quants,
                 dry_run: params.dry_run,

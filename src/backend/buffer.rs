@@ -282,6 +282,9 @@ enum Owner {
 
 /// From here on memory comes from the system by pages, zeroed lazily.
 const BY_PAGES: usize = 1 << 17;
+/// From here on in huge pages, so that whoever reads much of it needs few translations of addresses.
+#[cfg(target_os = "linux")]
+const BY_HUGE_PAGES: usize = 1 << 23;
 
 // SAFETY: the memory is plain bytes; who writes which tensor when is the caller's business, as in C.
 unsafe impl Send for HostMemory {}
@@ -293,6 +296,11 @@ impl HostMemory {
         let out_of_memory = || Error(format!("failed to allocate a buffer of {size} bytes"));
         if size >= BY_PAGES {
             let mut map = MmapMut::map_anon(size).map_err(|_| out_of_memory())?;
+            #[cfg(target_os = "linux")]
+            if size >= BY_HUGE_PAGES {
+                // Only a wish: a system without huge pages gives others.
+                let _ = map.advise(memmap2::Advice::HugePage);
+            }
             let base = NonNull::new(map.as_mut_ptr()).ok_or_else(out_of_memory)?;
             return Ok(HostMemory {
                 base,

@@ -3,6 +3,7 @@
 mod attention;
 mod exec;
 pub mod matmul;
+pub mod numa;
 mod ops;
 
 pub mod task;

@@ -322,6 +322,7 @@ pub fn compute_on(
     let barrier = Barrier::new(n);
     let failure: Mutex<Option<String>> = Mutex::new(None);
     let guarded = |ith: usize| {
+        let _guest = super::numa::place(ith);
         if let Err(cause) = catch_unwind(AssertUnwindSafe(|| job(ith, n, &barrier)))
             && !cause.is::<Stopped>()
         {

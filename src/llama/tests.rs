@@ -190,6 +190,7 @@ impl Recipe {
 
 const MAPPED: Options = Options {
     use_mmap: true,
+    use_thp: false,
     use_mlock: false,
     check_tensors: true,
     dry_run: false,
@@ -738,8 +739,14 @@ fn ways_of_loading_give_the_same_model() {
         ..MAPPED
     };
     let read = load(&path, read, &[]).unwrap();
+    let huge = Options {
+        use_thp: true,
+        ..MAPPED
+    };
+    let huge = load(&path, huge, &[]).unwrap();
     let run = |m: &Arc<Model>| logits(&mut context(m, params()), &tokens(9), 0, 0);
     assert_eq!(run(&mapped), run(&read));
+    assert_eq!(run(&mapped), run(&huge));
     let body = mapped.body.as_ref().unwrap();
     assert_eq!(body.size, 4 * body.n_params);
     assert_eq!(mapped.description(), "llama ?B F32 (guessed)");

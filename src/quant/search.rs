@@ -530,15 +530,13 @@ pub fn best_pair<S: Simd, const N: usize>(
     (best, errors[best])
 }
 
-/// How much of what an approximation makes smaller is made up for, see [`raised`].
-const SHARE: f32 = 0.4;
-
 /// The common scale of an approximation `l v` (levels times values) of values `x`, from `Σlwxv`, `Σl²wv²` and `Σwx²`. Their quotient has the
 /// least error, but makes everything smaller: the approximation's square is less than that of `x` by just the error. With a bit
-/// more the error hardly grows, and models are better for it, the more the fewer their bits (docs/performance.md).
+/// more the error hardly grows, and models of few bits are better for it; of three bits and more they are not (docs/performance.md).
 #[inline(always)]
 pub fn raised(lx: f32, ll: f32, xx: f32) -> f32 {
     let scale = lx / ll;
     let kept = if xx > 0.0 { scale * lx / xx } else { 1.0 };
-    scale * (1.0 + SHARE * (1.0 - limit(kept, 0.5, 1.0)))
+    let lost = 1.0 - limit(kept, 0.5, 1.0);
+    scale * (1.0 + lost * (4.0 * lost).min(0.4))
 }

@@ -60,7 +60,7 @@ pub const PERPLEXITY_MODELS: [&str; 7] = [
 pub const SPEED_MODELS: [&str; 4] = ["smollm2-q4_1", "pad-q4_0", "pad-q8_0", "pad-q4_k_s"];
 
 /// Levels of vector instructions that `IKRS_CPU` can force.
-pub const LEVELS: [&str; 4] = ["scalar", "x86_64_v3", "avx512", "avx512_vnni"];
+pub const LEVELS: [&str; 5] = ["scalar", "x86_64_v3", "avx_vnni", "avx512", "avx512_vnni"];
 
 /// Encoders are measured on every so-manieth row of the model's matrices; all of them would take most of an hour.
 pub const ENCODER_STEP: usize = 128;

@@ -19,6 +19,8 @@ use crate::{bail, ensure, log_warn};
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     pub use_mmap: bool,
+    /// Copy the weights to memory in huge pages, instead of using them where the file is mapped.
+    pub use_thp: bool,
     pub use_mlock: bool,
     /// Refuse values that are not finite.
     pub check_tensors: bool,
@@ -170,7 +172,7 @@ impl<'a> Loader<'a> {
         }
         let mut buffers = Vec::new();
         if !options.dry_run {
-            if options.use_mmap {
+            if options.use_mmap && !options.use_thp {
                 self.place_in_maps(&mut buffers)?;
             }
             buffers.extend(alloc_tensors(self.tensors(), cpu_buffer_type())?);
