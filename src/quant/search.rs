@@ -530,6 +530,16 @@ pub fn best_pair<S: Simd, const N: usize>(
     (best, errors[best])
 }
 
+/// `Σwx²`
+#[inline(always)]
+pub fn square<const N: usize>(x: &[f32; N], w: &[f32; N]) -> f32 {
+    let mut square = 0f32;
+    for j in 0..N {
+        square += w[j] * x[j] * x[j];
+    }
+    square
+}
+
 /// The common scale of an approximation `l v` (levels times values) of values `x`, from `Σlwxv`, `Σl²wv²` and `Σwx²`. Their quotient has the
 /// least error, but makes everything smaller: the approximation's square is less than that of `x` by just the error. With a bit
 /// more the error hardly grows, and models of few bits are better for it; of three bits and more they are not (docs/performance.md).

@@ -350,16 +350,6 @@ fn at_scales<S: Simd, const G: usize, const K: usize>(
     out
 }
 
-/// `Σwx²`
-#[inline(always)]
-fn square(x: &[f32; GROUP], w: &[f32; GROUP]) -> f32 {
-    let mut square = 0f32;
-    for j in 0..GROUP {
-        square += w[j] * x[j] * x[j];
-    }
-    square
-}
-
 /// What is chosen for a group.
 #[derive(Clone, Copy, Default)]
 pub struct Choice {
@@ -465,7 +455,7 @@ impl<const G: usize, const LEVELS: usize> Trellis<'_, G, LEVELS> {
         }
         let sign = tried[LEVELS - 1].1 * d;
         let near = inverse(choice.ideal).copysign(sign);
-        let square = square(x, w);
+        let square = search::square(x, w);
         let scaled = at_scales(s, self.indexes[range], x, w, near, &inverses);
         for ((number, level), scaled) in tried.into_iter().zip(scaled) {
             let scale = d * level;
@@ -508,7 +498,7 @@ impl<const G: usize, const LEVELS: usize> Trellis<'_, G, LEVELS> {
         d = store(d * unit) / unit;
         let mut sum_xx = 0f32;
         for (x, w) in xs.iter().zip(ws) {
-            sum_xx += square(x, w);
+            sum_xx += search::square(x, w);
         }
         let (mut least, mut best_d) = (f32::INFINITY, 0.0);
         let mut choices = best.clone();
@@ -530,15 +520,15 @@ impl<const G: usize, const LEVELS: usize> Trellis<'_, G, LEVELS> {
                 sum_ll += choice.ll;
             }
             // For what was chosen the scale that suits it is better still.
-            let suited = if sum_ll > 0.0 { sum_lx / sum_ll } else { d };
+            let (suited, raised) = if sum_ll > 0.0 {
+                let raised = search::raised(sum_lx, sum_ll, sum_xx);
+                (sum_lx / sum_ll, raised)
+            } else {
+                (d, d)
+            };
             let suited = store(suited * unit) / unit;
             if error < least {
-                least = error;
-                best_d = if sum_ll > 0.0 {
-                    search::raised(sum_lx, sum_ll, sum_xx)
-                } else {
-                    d
-                };
+                (least, best_d) = (error, raised);
                 best.copy_from_slice(&choices);
             }
             if sum_ll <= 0.0 || pass + 1 == PASSES {

@@ -315,13 +315,14 @@ impl<const W: usize, const GROUP: usize> Search<'_, W, GROUP> {
         scale
     }
 
-    /// A group under the block's scale: its level, its vectors and sums.
+    /// A group, whose `Σwx²` is `square`, under the block's scale: its level, its vectors and sums.
     #[inline(always)]
     fn best_level<S: Simd>(
         &self,
         s: S,
         x: &[f32; GROUP],
         w: &[f32; GROUP],
+        square: f32,
         d: f32,
         ideal: f32,
     ) -> (f32, Scaled) {
@@ -335,10 +336,6 @@ impl<const W: usize, const GROUP: usize> Search<'_, W, GROUP> {
         for i in 0..LEVELS {
             tried[i] = first + 2.0 * i as f32;
             inverses[i] = inverse(d * tried[i]);
-        }
-        let mut square = 0f32;
-        for j in 0..GROUP {
-            square += w[j] * x[j] * x[j];
         }
         let near = inverses[LEVELS / 2 - 1];
         let scaled = self.at_scales(s, x, w, near, &inverses);
@@ -381,10 +378,9 @@ impl<const W: usize, const GROUP: usize> Search<'_, W, GROUP> {
         let d = out.d.get() / unit / self.meaning.divisor;
         let (mut sum_lx, mut sum_ll, mut sum_xx) = (0f32, 0f32, 0f32);
         for g in 0..groups {
-            for j in 0..GROUP {
-                sum_xx += ws[g][j] * xs[g][j] * xs[g][j];
-            }
-            let (level, fit) = self.best_level(s, &xs[g], &ws[g], d, ideal[g]);
+            let square = search::square(&xs[g], &ws[g]);
+            sum_xx += square;
+            let (level, fit) = self.best_level(s, &xs[g], &ws[g], square, d, ideal[g]);
             sum_lx += level * fit.xv;
             sum_ll += level * level * fit.vv;
             out.levels[g] = (level as u8).saturating_sub(1) / 2;
