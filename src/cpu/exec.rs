@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::ops::{self, Kernel, Run};
 use super::task::{Cursors, SLOTS, Task};
 use super::threads::{Barrier, Padded, compute_on};
-use crate::graph::Tensor;
+use crate::graph::{Op, Tensor};
+use crate::simd::prefetch_far;
 
 /// How a computation ended, numbered as `enum ggml_status`.
 #[repr(C)]
@@ -31,6 +32,10 @@ const MAX_GROUP: usize = 32;
 
 /// Nodes cheaper than this (see [`Kernel::cost`]) are computed by worker 0 alone: sharing them costs more than it saves.
 const ALONE: usize = 8192;
+
+/// Bytes of a matrix that a waiting worker asks for before its part of the product begins, and lines that it asks for at a time.
+const AHEAD: usize = 64 << 10;
+const LINES: usize = 4;
 
 /// Most threads of a computation. No CPU has more use for it, and each takes memory.
 const MAX_THREADS: usize = 512;
@@ -77,6 +82,24 @@ struct Step {
     alone: bool,
     /// The team meets before this step.
     fence: bool,
+    /// The matrices of a product that each worker reads an even share of.
+    weights: [Span; 2],
+    /// The next step, this one included, that has weights.
+    product: usize,
+}
+
+impl Step {
+    /// Asks for some lines of the beginning of a worker's share of the weights, from byte `at` on; returns where to go on.
+    fn ask_for_weights(&self, ith: usize, nth: usize, at: usize) -> usize {
+        let end = at + LINES * 64;
+        for span in &self.weights {
+            let share = span.len() / nth;
+            for line in (at..end.min(share).min(AHEAD)).step_by(64) {
+                prefetch_far((span.start + share * ith + line) as *const u8);
+            }
+        }
+        end
+    }
 }
 
 /// A range of addresses.
@@ -103,6 +126,16 @@ fn span(t: Tensor) -> Span {
         .sum();
     let start = t.data() as usize;
     start..start.saturating_add(row).saturating_add(last_row)
+}
+
+/// See [`Step::weights`].
+fn weights(node: Tensor) -> [Span; 2] {
+    let matrix = |i: usize| node.src(i).map_or(0..0, span);
+    match node.op() {
+        Op::Mul_mat => [matrix(0), 0..0],
+        Op::Fused_up_gate => [matrix(0), matrix(1)],
+        _ => [0..0, 0..0],
+    }
 }
 
 /// What the steps since the last fence read and write.
@@ -238,7 +271,16 @@ impl Program {
                 work_size: need,
                 alone,
                 fence: place.is_none(),
+                weights: weights(node),
+                product: 0,
             });
+        }
+        let mut product = self.steps.len();
+        for (i, step) in self.steps.iter_mut().enumerate().rev() {
+            if !step.weights[0].is_empty() {
+                product = i;
+            }
+            step.product = product;
         }
         // Marks must not come again while cursors bear them.
         self.tag = self.tag.wrapping_add(self.n_groups);
@@ -344,6 +386,8 @@ impl Team<'_> {
         let mut tag = *tag;
         let wait = || barrier.meet();
         let mut slot = 0;
+        // The product whose weights this worker has asked for, and how far.
+        let mut asked = (0, 0);
         for step in steps {
             if step.fence {
                 let used = std::mem::take(&mut slot);
@@ -353,7 +397,18 @@ impl Team<'_> {
                         counter.0.store(0, Ordering::Relaxed);
                     }
                 };
-                if !barrier.wait(last) {
+                // Else memory would idle until the next product begins.
+                let idle = || {
+                    if asked.0 != step.product {
+                        asked = (step.product, 0);
+                    }
+                    if asked.1 < AHEAD
+                        && let Some(product) = steps.get(step.product)
+                    {
+                        asked.1 = product.ask_for_weights(ith, nth, asked.1);
+                    }
+                };
+                if !barrier.wait_busily(last, idle) {
                     return;
                 }
             }

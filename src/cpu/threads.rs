@@ -61,13 +61,21 @@ impl Patience {
     }
 }
 
-/// Waits while `word` is `old`: spins, then yields, then sleeps. `sleepers` counts the threads that must be woken.
+/// Waits while `word` is `old`: spins, then yields, then sleeps. `sleepers` counts the threads that must be woken. While it spins it
+/// calls `idle`, which must return soon.
 #[inline]
-fn wait_while(word: &AtomicU32, old: u32, sleepers: &AtomicU32, patience: Patience) {
+fn wait_while(
+    word: &AtomicU32,
+    old: u32,
+    sleepers: &AtomicU32,
+    patience: Patience,
+    mut idle: impl FnMut(),
+) {
     for _ in 0..patience.spins {
         if word.load(Ordering::Acquire) != old {
             return;
         }
+        idle();
         std::hint::spin_loop();
     }
     for _ in 0..patience.yields {
@@ -122,6 +130,13 @@ impl Barrier {
     #[inline]
     #[must_use]
     pub fn wait(&self, last: impl FnOnce()) -> bool {
+        self.wait_busily(last, || ())
+    }
+
+    /// As [`Barrier::wait`]; meanwhile those who wait call `idle`, which must return soon, again and again.
+    #[inline]
+    #[must_use]
+    pub fn wait_busily(&self, last: impl FnOnce(), idle: impl FnMut()) -> bool {
         if self.team > 1 {
             // In this order: whoever reads the epoch after `stop` changed it also sees `stopped`.
             let epoch = self.epoch.0.load(Ordering::Acquire);
@@ -133,7 +148,7 @@ impl Barrier {
                 last();
                 bump(&self.epoch.0, &self.sleepers);
             } else {
-                wait_while(&self.epoch.0, epoch, &self.sleepers, self.patience);
+                wait_while(&self.epoch.0, epoch, &self.sleepers, self.patience, idle);
             }
         } else {
             last();
@@ -278,6 +293,7 @@ impl Team {
                     finished,
                     &shared.finished_sleepers,
                     Patience::inside(n),
+                    || (),
                 );
             }
         }
@@ -294,7 +310,7 @@ fn member(ith: usize, shared: &Shared, start: &Start) {
         yields: 0,
     };
     loop {
-        wait_while(&start.word, seen, &start.sleepers, patience);
+        wait_while(&start.word, seen, &start.sleepers, patience, || ());
         if start.quit.load(Ordering::Relaxed) {
             return;
         }

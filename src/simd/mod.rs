@@ -472,7 +472,7 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// In each 256-bit half: takes the eight vectors as the rows of an 8 x 8 matrix of i32 and transposes it.
     fn transpose8(self, m: [Self::I; 8]) -> [Self::I; 8];
 
-    /// Starts to bring the cache line at `p` near. Any address is allowed.
+    /// Starts to bring the cache line at `p` into the first cache. Any address is allowed.
     fn prefetch(self, p: *const u8);
 
     /// Byte `i` of the result is `table[idx[i]]`; indices must be less than 32.
@@ -638,6 +638,19 @@ pub trait Task {
     type Output;
     /// `#[inline(always)]`, as everything it calls.
     fn run<S: Simd>(self, s: S) -> Self::Output;
+}
+
+/// Starts to bring the cache line at `p` into the second cache, which more lines can be on their way to than to the first. Any
+/// address is allowed.
+#[inline(always)]
+pub fn prefetch_far(p: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch of any address is allowed; every x86-64 CPU has it.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T1 }>(p.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = p;
 }
 
 /// Runs a task compiled for the level in use.

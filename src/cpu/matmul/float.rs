@@ -11,7 +11,7 @@ use std::marker::PhantomData;
 
 use half::{bf16, f16};
 
-use super::kernels::{GemmArgs, GemvArgs, MAX_COLS, UnpackArgs};
+use super::kernels::{GemmArgs, GemvArgs, MAX_COLS, UnpackArgs, ask_ahead};
 use crate::simd::{Kernel, Simd};
 
 /// Values that are summed up before they are added to the total.
@@ -176,6 +176,8 @@ impl<T: Element, const C: usize> Kernel for Gemv<T, C> {
                 let mut sum = [[s.zero(); 4]; C];
                 let mut k = 0;
                 while k + 4 * S::N <= a.k {
+                    let line = row.add(k).cast::<u8>();
+                    ask_ahead(s, line, 4 * S::N * size_of::<T>());
                     for u in 0..4 {
                         let w = T::load(s, row.add(k + u * S::N), S::N);
                         for c in 0..C {

@@ -4,6 +4,8 @@
 //! for each matrix of `src[0]`, a product by expert one for each expert in use. A *unit* is some rows of a segment's matrix
 //! and all or many of its columns. What a unit computes does not depend on how many there are.
 
+use std::mem::MaybeUninit;
+
 use super::core::{Core, DIRECT};
 use super::gate::{self, Gates};
 use super::kernels::{MAX_COLS, MAX_PANELS, MAX_ROWS};
@@ -293,7 +295,7 @@ impl Job {
         let share = self.n_rows.div_ceil(wanted).max(4);
         fit.min(share)
             .min(DIRECT_ROWS)
-            .next_multiple_of(self.core.rows())
+            .next_multiple_of(self.core.rows().max(2))
     }
 
     fn scratch(&self) -> Scratch {
@@ -566,8 +568,8 @@ impl Job {
         let row = unit * s.rows_per_unit;
         let n_rows = s.rows_per_unit.min(self.n_rows - row);
         let mut dst = [std::ptr::null_mut(); DIRECT];
-        let mut up = [[0f32; DIRECT_ROWS]; DIRECT];
-        let mut gate = [[0f32; DIRECT_ROWS]; DIRECT];
+        let mut up = [[const { MaybeUninit::uninit() }; DIRECT_ROWS]; DIRECT];
+        let mut gate = [[const { MaybeUninit::uninit() }; DIRECT_ROWS]; DIRECT];
         // SAFETY: rows, columns and results are inside their tensors; the buffers have room for the rows of a unit.
         unsafe {
             let weights = self.matrix(s.matrix).add(row * self.stride[0]);
@@ -584,7 +586,7 @@ impl Job {
                     product(weights, &pointers(&mut up)[..s.n_cols]);
                     product(weights.offset(g.gate), &pointers(&mut gate)[..s.n_cols]);
                     for c in 0..s.n_cols {
-                        let (up, gate) = (up[c].as_mut_ptr(), gate[c].as_mut_ptr());
+                        let (up, gate) = (up[c].as_mut_ptr().cast(), gate[c].as_mut_ptr().cast());
                         self.combine(g, s.matrix, row, n_rows, gate, up, dst[c]);
                     }
                 }
@@ -607,8 +609,8 @@ impl Job {
         let gates = at
             .panels
             .wrapping_add(n_rows.div_ceil(core.lanes) * panel_bytes);
-        let mut up = [[0f32; MAX_PANELS * MAX_ROWS]; MAX_COLS];
-        let mut gate = [[0f32; MAX_PANELS * MAX_ROWS]; MAX_COLS];
+        let mut up = [[const { MaybeUninit::uninit() }; MAX_PANELS * MAX_ROWS]; MAX_COLS];
+        let mut gate = [[const { MaybeUninit::uninit() }; MAX_PANELS * MAX_ROWS]; MAX_COLS];
         // SAFETY: rows, columns and results are inside their tensors; the buffers have room for panels times a block.
         unsafe {
             let weights = self.matrix(s.matrix).add(row * self.stride[0]);
@@ -643,7 +645,8 @@ impl Job {
                             let panel = gates.add(offset);
                             core.gemm(panel, block, n, &pointers(&mut gate)[..n_cols]);
                             for c in 0..n_cols {
-                                let (up, gate) = (up[c].as_mut_ptr(), gate[c].as_mut_ptr());
+                                let (up, gate) =
+                                    (up[c].as_mut_ptr().cast(), gate[c].as_mut_ptr().cast());
                                 self.combine(g, s.matrix, row + r, n, gate, up, dst[c]);
                             }
                         }
@@ -711,6 +714,8 @@ impl Segment {
 }
 
 /// A pointer to each row of a buffer.
-fn pointers<const N: usize, const C: usize>(rows: &mut [[f32; N]; C]) -> [*mut f32; C] {
-    rows.each_mut().map(|r| r.as_mut_ptr())
+fn pointers<const N: usize, const C: usize>(
+    rows: &mut [[MaybeUninit<f32>; N]; C],
+) -> [*mut f32; C] {
+    rows.each_mut().map(|r| r.as_mut_ptr().cast())
 }

@@ -18,7 +18,7 @@
 use std::marker::PhantomData;
 
 use super::weights::{CHUNK, Scales, Weights, shares};
-use crate::simd::{Kernel, Simd};
+use crate::simd::{Kernel, Simd, prefetch_far};
 
 /// Columns of the largest block at any level.
 pub const MAX_COLS: usize = 12;
@@ -694,34 +694,78 @@ impl<W: Weights, const C: usize> Kernel for Gemv<W, C> {
     /// The pointers are as the fields say; `dst` has `C` pointers, each to `n_rows` values.
     #[inline(always)]
     unsafe fn run<S: Simd>(s: S, a: GemvArgs) {
+        // Two rows wait less for memory than one. Small codes take longer to decode than to come, and need the registers.
+        let step = if C == 1 && S::FUSED && Self::large::<S>() {
+            2
+        } else {
+            1
+        };
+        for r in (0..a.n_rows).step_by(step) {
+            // SAFETY: the rows are inside the matrix; the last one stands in for one behind it.
+            unsafe {
+                if step == 2 {
+                    Self::rows::<S, 2>(s, &a, [r, (r + 1).min(a.n_rows - 1)]);
+                } else {
+                    Self::rows::<S, 1>(s, &a, [r]);
+                }
+            }
+        }
+    }
+}
+
+impl<W: Weights, const C: usize> Gemv<W, C> {
+    /// Whether codes take longer to come from memory than to decode.
+    const fn large<S: Simd>() -> bool {
+        8 * W::BYTES >= if S::HALVES == 2 { 6 } else { 8 } * W::BLOCK
+    }
+
+    /// Multiplies the rows `r` with the columns.
+    ///
+    /// # Safety
+    /// As for [`Gemv::run`], with `r` inside the matrix.
+    #[inline(always)]
+    unsafe fn rows<S: Simd, const R: usize>(s: S, a: &GemvArgs, r: [usize; R]) {
         let bytes = CHUNK / W::BLOCK * W::BYTES;
         let (whole, rest) = (a.k / CHUNK, a.k % CHUNK);
-        for r in 0..a.n_rows {
-            // SAFETY: the row is inside the matrix, chunks inside the row, `cols` has as many chunks, and `dst` as many rows.
-            unsafe {
-                let row = a.rows.add(a.stride * r);
-                let mut sum = Sums::<S, C>::new(s);
-                let mut at = row.add(W::META);
-                let mut x = a.cols;
-                for _ in 0..whole {
-                    for line in 0..bytes.div_ceil(64) {
-                        s.prefetch(at.wrapping_add(PREFETCH + 64 * line));
+        // SAFETY: the rows are inside the matrix, chunks inside the rows, `cols` has as many chunks, and `dst` as many rows.
+        unsafe {
+            let mut rows = [a.rows; R];
+            for i in 0..R {
+                rows[i] = a.rows.add(a.stride * r[i]);
+            }
+            let mut sums = [Sums::<S, C>::new(s); R];
+            let (mut at, mut x) = (W::META, a.cols);
+            for _ in 0..whole {
+                for i in 0..R {
+                    let from = rows[i].add(at);
+                    if Self::large::<S>() {
+                        ask_ahead(s, from, bytes);
+                    } else {
+                        for line in 0..bytes.div_ceil(64) {
+                            s.prefetch(from.wrapping_add(AHEAD + 64 * line));
+                        }
                     }
-                    sum.chunk::<W>(s, row, at, x, a.col_stride);
-                    at = at.add(bytes);
-                    x = x.add(NATURAL);
+                    sums[i].chunk::<W>(s, rows[i], from, x, a.col_stride);
                 }
+                at += bytes;
+                x = x.add(NATURAL);
+            }
+            for i in 0..R {
                 if rest > 0 && whole > 0 {
-                    let at = row.add(W::META + (a.k - CHUNK) / W::BLOCK * W::BYTES);
-                    sum.chunk::<W>(s, row, at, x, a.col_stride);
+                    let at = rows[i].add(W::META + (a.k - CHUNK) / W::BLOCK * W::BYTES);
+                    sums[i].chunk::<W>(s, rows[i], at, x, a.col_stride);
                 } else if rest > 0 {
                     let mut tail = [0u8; MAX_TAIL];
                     let part = (rest / W::BLOCK * W::BYTES).min(MAX_TAIL);
-                    std::ptr::copy_nonoverlapping(at, tail.as_mut_ptr(), part);
-                    sum.chunk::<W>(s, row, tail.as_ptr(), x, a.col_stride);
+                    std::ptr::copy_nonoverlapping(rows[i].add(at), tail.as_mut_ptr(), part);
+                    sums[i].chunk::<W>(s, rows[i], tail.as_ptr(), x, a.col_stride);
                 }
                 for c in 0..C {
-                    a.dst.add(c).read().add(r).write(sum.total::<W>(s, c));
+                    a.dst
+                        .add(c)
+                        .read()
+                        .add(r[i])
+                        .write(sums[i].total::<W>(s, c));
                 }
             }
         }
@@ -729,9 +773,23 @@ impl<W: Weights, const C: usize> Kernel for Gemv<W, C> {
 }
 
 /// How far ahead of its use a row is fetched, in bytes.
-const PREFETCH: usize = 8192;
+const AHEAD: usize = 8192;
+/// The same for large values, in two steps: into the second cache, then into the first.
+const FAR: usize = 16384;
+const NEAR: usize = 1024;
+
+/// Asks for what comes after `bytes` of a row of large values.
+#[inline(always)]
+pub fn ask_ahead<S: Simd>(s: S, at: *const u8, bytes: usize) {
+    for line in 0..bytes.div_ceil(64) {
+        let line = at.wrapping_add(64 * line);
+        prefetch_far(line.wrapping_add(FAR));
+        s.prefetch(line.wrapping_add(NEAR));
+    }
+}
 
 /// The sums of one row with `C` columns.
+#[derive(Clone, Copy)]
 struct Sums<S: Simd, const C: usize> {
     dot: [[S::F; 2]; C],
     /// Of scales (or mins) times sums of activations.
