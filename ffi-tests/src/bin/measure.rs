@@ -2,7 +2,8 @@
 //! part about encoders: `all` stands for all rows instead of a sample, names choose types. `measure files` takes the part about
 //! files of each type, with perplexities over `CHUNKS` chunks (24; 0 for none). `measure types` writes docs/types.md and its plot.
 //! `measure bench` measures speeds of models (all types, or `pad-TYPE` ...) in `ROUNDS` rounds (5) and writes them to
-//! docs/performance.md; `measure guard` compares them, measured again, with what is there.
+//! docs/performance.md; `measure tables` only writes what docs/speed.tsv says; `measure guard` compares them, measured again, with what is
+//! there.
 
 use std::process::ExitCode;
 
@@ -18,6 +19,7 @@ fn main() -> ExitCode {
     };
     match std::env::args().nth(1).as_deref() {
         Some("acceptance") => acceptance::all(&mut report),
+        Some("tables") => bench::record(&[]),
         Some(what @ ("bench" | "guard")) => {
             let mut models: Vec<String> = std::env::args().skip(2).collect();
             let rounds = models.first().and_then(|n| n.parse::<usize>().ok());
@@ -64,7 +66,7 @@ fn main() -> ExitCode {
         }
         _ => {
             eprintln!(
-                "usage: measure acceptance | bench [ROUNDS] [MODEL...] | guard [ROUNDS] [MODEL...] | encoders [all] [TYPE...] | \
+                "usage: measure acceptance | bench [ROUNDS] [MODEL...] | tables | guard [ROUNDS] [MODEL...] | encoders [all] [TYPE...] | \
                  files [CHUNKS] [FILETYPE...] | types"
             );
             return ExitCode::from(2);
