@@ -11,7 +11,7 @@ use super::ops::{self, Kernel, Run};
 use super::task::{Cursors, SLOTS, Task};
 use super::threads::{Barrier, Padded, compute_on};
 use crate::graph::{Op, Tensor};
-use crate::simd::prefetch_far;
+use crate::simd::{Cache, prefetch};
 
 /// How a computation ended, numbered as `enum ggml_status`.
 #[repr(C)]
@@ -94,9 +94,9 @@ impl Step {
         let end = at + LINES * 64;
         for span in &self.weights {
             let share = span.len() / nth;
-            for line in (at..end.min(share).min(AHEAD)).step_by(64) {
-                prefetch_far((span.start + share * ith + line) as *const u8);
-            }
+            let bytes = end.min(share).min(AHEAD).saturating_sub(at);
+            let from = (span.start + share * ith + at) as *const u8;
+            prefetch(from, bytes, Cache::Second);
         }
         end
     }

@@ -394,11 +394,6 @@ impl<const VNNI: bool, const VEX: bool> Simd for Ymm<VNNI, VEX> {
     fn join(self, lo: __m256i, _hi: __m256i) -> __m256i {
         lo
     }
-    #[inline(always)]
-    fn prefetch(self, p: *const u8) {
-        // SAFETY: a prefetch of any address is allowed.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
-    }
 
     #[inline(always)]
     fn transpose8(self, m: [__m256i; 8]) -> [__m256i; 8] {

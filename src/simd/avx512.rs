@@ -515,11 +515,6 @@ impl<const VNNI: bool> Simd for Zmm<VNNI> {
         // SAFETY: the token proves that the CPU has the instructions.
         unsafe { _mm512_zextps256_ps512(lo) }
     }
-    #[inline(always)]
-    fn prefetch(self, p: *const u8) {
-        // SAFETY: a prefetch of any address is allowed.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
-    }
 
     #[inline(always)]
     fn transpose8(self, m: [__m512i; 8]) -> [__m512i; 8] {

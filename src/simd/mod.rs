@@ -472,9 +472,6 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// In each 256-bit half: takes the eight vectors as the rows of an 8 x 8 matrix of i32 and transposes it.
     fn transpose8(self, m: [Self::I; 8]) -> [Self::I; 8];
 
-    /// Starts to bring the cache line at `p` into the first cache. Any address is allowed.
-    fn prefetch(self, p: *const u8);
-
     /// Byte `i` of the result is `table[idx[i]]`; indices must be less than 32.
     #[inline(always)]
     fn lookup32(self, table: &'static [i8; 32], idx: Self::I) -> Self::I {
@@ -640,17 +637,48 @@ pub trait Task {
     fn run<S: Simd>(self, s: S) -> Self::Output;
 }
 
-/// Starts to bring the cache line at `p` into the second cache, which more lines can be on their way to than to the first. Any
-/// address is allowed.
+/// A cache of one core.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Cache {
+    First,
+    Second,
+}
+
+/// Starts to bring `bytes` from `at` on into a cache, by lines. Any address is allowed.
 #[inline(always)]
-pub fn prefetch_far(p: *const u8) {
+pub fn prefetch(at: *const u8, bytes: usize, cache: Cache) {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: a prefetch of any address is allowed; every x86-64 CPU has it.
-    unsafe {
-        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T1 }>(p.cast());
+    for line in 0..bytes.div_ceil(64) {
+        use std::arch::x86_64::{_MM_HINT_T0, _MM_HINT_T1, _mm_prefetch};
+        let line = at.wrapping_add(64 * line).cast();
+        // SAFETY: a prefetch of any address is allowed; every x86-64 CPU has it.
+        unsafe {
+            match cache {
+                Cache::First => _mm_prefetch::<_MM_HINT_T0>(line),
+                Cache::Second => _mm_prefetch::<_MM_HINT_T1>(line),
+            }
+        }
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = p;
+    let _ = (at, bytes, cache);
+}
+
+/// Whether memory that is read once, in order, comes sooner in two steps: Intel's cores have few places for lines on their way
+/// to the first cache and more for those to the second. AMD's have enough of the first.
+pub fn fetches_in_two_steps() -> bool {
+    static INTEL: OnceLock<bool> = OnceLock::new();
+    *INTEL.get_or_init(|| {
+        #[cfg(target_arch = "x86_64")]
+        {
+            let id = std::arch::x86_64::__cpuid(0);
+            [id.ebx, id.edx, id.ecx]
+                .map(u32::to_le_bytes)
+                .as_flattened()
+                == b"GenuineIntel"
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        false
+    })
 }
 
 /// Runs a task compiled for the level in use.

@@ -577,6 +577,4 @@ impl Simd for Scalar {
         }
         out
     }
-    #[inline(always)]
-    fn prefetch(self, _p: *const u8) {}
 }

@@ -7,7 +7,7 @@ use half::{bf16, f16};
 
 use crate::cpu::ops::tanh;
 use crate::quant::legacy::Q8_0Block;
-use crate::simd::Simd;
+use crate::simd::{Cache, Simd, prefetch};
 
 /// Keys and values that are worked on at a time. Scores of a query with them are a row of this many floats.
 pub const TILE: usize = 64;
@@ -205,7 +205,7 @@ unsafe fn block<S: Simd, T: Stored, const M: usize, const V: usize>(
         for p in 0..k {
             let from = b.add(p * ldb);
             if T::PREFETCH {
-                ask_ahead(s, from.add(T::bytes(first)), ldb, T::bytes(V * S::N));
+                ask_ahead(from.add(T::bytes(first)), ldb, T::bytes(V * S::N));
             }
             let mut row = [s.zero(); V];
             for v in 0..V {
@@ -291,7 +291,7 @@ unsafe fn scores_of<S: Simd, T: Stored, const M: usize>(
         for r in 0..KEYS {
             rows[r] = k.wrapping_add((j + r).min(n - 1) * stride);
             if T::PREFETCH {
-                ask_ahead(s, rows[r], stride, T::bytes(d));
+                ask_ahead(rows[r], stride, T::bytes(d));
             }
         }
         let mut acc = [[s.zero(); KEYS]; M];
@@ -503,12 +503,8 @@ const AHEAD: usize = 16;
 
 /// Asks for the row that comes [`AHEAD`] rows later.
 #[inline(always)]
-fn ask_ahead<S: Simd>(s: S, row: *const u8, stride: usize, bytes: usize) {
-    let mut at = 0;
-    while at < bytes {
-        s.prefetch(row.wrapping_add(AHEAD * stride + at));
-        at += 64;
-    }
+fn ask_ahead(row: *const u8, stride: usize, bytes: usize) {
+    prefetch(row.wrapping_add(AHEAD * stride), bytes, Cache::First);
 }
 
 /// What rows of keys, values and of other matrices can be made of.
@@ -586,7 +582,7 @@ unsafe fn rows<S: Simd, T: Stored>(
 ) {
     for r in 0..n {
         let row = from.wrapping_add(r * stride);
-        ask_ahead(s, row, stride, T::bytes(d));
+        ask_ahead(row, stride, T::bytes(d));
         let mut i = 0;
         while i < d {
             // SAFETY: at most the values that are left of the row.

@@ -12,7 +12,7 @@ use std::marker::PhantomData;
 use half::{bf16, f16};
 
 use super::kernels::{GemmArgs, GemvArgs, MAX_COLS, UnpackArgs, ask_ahead};
-use crate::simd::{Kernel, Simd};
+use crate::simd::{Kernel, Simd, fetches_in_two_steps};
 
 /// Values that are summed up before they are added to the total.
 const SPAN: usize = 256;
@@ -169,6 +169,7 @@ impl<T: Element, const C: usize> Kernel for Gemv<T, C> {
     /// The pointers are as the fields say, columns are `k` values of f32; `dst` has `C` pointers, each to `n_rows` values.
     #[inline(always)]
     unsafe fn run<S: Simd>(s: S, a: GemvArgs) {
+        let two_steps = fetches_in_two_steps();
         for r in 0..a.n_rows {
             // SAFETY: the caller's promise.
             unsafe {
@@ -177,7 +178,7 @@ impl<T: Element, const C: usize> Kernel for Gemv<T, C> {
                 let mut k = 0;
                 while k + 4 * S::N <= a.k {
                     let line = row.add(k).cast::<u8>();
-                    ask_ahead(s, line, 4 * S::N * size_of::<T>());
+                    ask_ahead(line, 4 * S::N * size_of::<T>(), two_steps);
                     for u in 0..4 {
                         let w = T::load(s, row.add(k + u * S::N), S::N);
                         for c in 0..C {

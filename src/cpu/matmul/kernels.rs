@@ -18,7 +18,7 @@
 use std::marker::PhantomData;
 
 use super::weights::{CHUNK, Scales, Weights, shares};
-use crate::simd::{Kernel, Simd, prefetch_far};
+use crate::simd::{Cache, Kernel, Simd, fetches_in_two_steps, prefetch};
 
 /// Columns of the largest block at any level.
 pub const MAX_COLS: usize = 12;
@@ -694,20 +694,17 @@ impl<W: Weights, const C: usize> Kernel for Gemv<W, C> {
     /// The pointers are as the fields say; `dst` has `C` pointers, each to `n_rows` values.
     #[inline(always)]
     unsafe fn run<S: Simd>(s: S, a: GemvArgs) {
-        // Two rows wait less for memory than one. Small codes take longer to decode than to come, and need the registers.
-        let step = if C == 1 && S::FUSED && Self::large::<S>() {
-            2
+        // Two rows wait less for the second cache than one. Small codes take longer to decode than to come, and need the
+        // registers.
+        if C == 1 && S::FUSED && Self::large::<S>() && fetches_in_two_steps() {
+            for r in (0..a.n_rows).step_by(2) {
+                // SAFETY: the rows are inside the matrix; the last one stands in for one behind it.
+                unsafe { Self::rows::<S, 2>(s, &a, [r, (r + 1).min(a.n_rows - 1)]) };
+            }
         } else {
-            1
-        };
-        for r in (0..a.n_rows).step_by(step) {
-            // SAFETY: the rows are inside the matrix; the last one stands in for one behind it.
-            unsafe {
-                if step == 2 {
-                    Self::rows::<S, 2>(s, &a, [r, (r + 1).min(a.n_rows - 1)]);
-                } else {
-                    Self::rows::<S, 1>(s, &a, [r]);
-                }
+            for r in 0..a.n_rows {
+                // SAFETY: the row is inside the matrix.
+                unsafe { Self::rows::<S, 1>(s, &a, [r]) };
             }
         }
     }
@@ -733,18 +730,13 @@ impl<W: Weights, const C: usize> Gemv<W, C> {
             for i in 0..R {
                 rows[i] = a.rows.add(a.stride * r[i]);
             }
+            let two_steps = R > 1 || C > 1 && Self::large::<S>();
             let mut sums = [Sums::<S, C>::new(s); R];
             let (mut at, mut x) = (W::META, a.cols);
             for _ in 0..whole {
                 for i in 0..R {
                     let from = rows[i].add(at);
-                    if Self::large::<S>() {
-                        ask_ahead(s, from, bytes);
-                    } else {
-                        for line in 0..bytes.div_ceil(64) {
-                            s.prefetch(from.wrapping_add(AHEAD + 64 * line));
-                        }
-                    }
+                    ask_ahead(from, bytes, two_steps);
                     sums[i].chunk::<W>(s, rows[i], from, x, a.col_stride);
                 }
                 at += bytes;
@@ -774,17 +766,18 @@ impl<W: Weights, const C: usize> Gemv<W, C> {
 
 /// How far ahead of its use a row is fetched, in bytes.
 const AHEAD: usize = 8192;
-/// The same for large values, in two steps: into the second cache, then into the first.
+/// The same in two steps: into the second cache, then into the first.
 const FAR: usize = 16384;
 const NEAR: usize = 1024;
 
-/// Asks for what comes after `bytes` of a row of large values.
+/// Asks for what comes after `bytes` of a row.
 #[inline(always)]
-pub fn ask_ahead<S: Simd>(s: S, at: *const u8, bytes: usize) {
-    for line in 0..bytes.div_ceil(64) {
-        let line = at.wrapping_add(64 * line);
-        prefetch_far(line.wrapping_add(FAR));
-        s.prefetch(line.wrapping_add(NEAR));
+pub fn ask_ahead(at: *const u8, bytes: usize, two_steps: bool) {
+    if two_steps {
+        prefetch(at.wrapping_add(FAR), bytes, Cache::Second);
+        prefetch(at.wrapping_add(NEAR), bytes, Cache::First);
+    } else {
+        prefetch(at.wrapping_add(AHEAD), bytes, Cache::First);
     }
 }
 
