@@ -49,6 +49,27 @@ pub(super) unsafe fn run_task<T: Task>(task: T) -> T::Output {
     task.run(unsafe { Ymm::<false>::new() })
 }
 
+/// `_mm256_permutevar8x32_ps`, of which the compiler makes two shuffles if it knows the indices.
+///
+/// # Safety
+/// The CPU has AVX2.
+#[target_feature(enable = "avx2")]
+#[inline]
+unsafe fn permute(x: __m256, idx: __m256i) -> __m256 {
+    let out;
+    // SAFETY: the instruction only reads and writes these registers; the caller's promise.
+    unsafe {
+        std::arch::asm!(
+            "vpermps {out}, {idx}, {x}",
+            out = lateout(ymm_reg) out,
+            idx = in(ymm_reg) idx,
+            x = in(ymm_reg) x,
+            options(pure, nomem, nostack, preserves_flags)
+        );
+    }
+    out
+}
+
 /// Methods that are some intrinsics.
 macro_rules! ops {
     ($token:ident; $( fn $name:ident($($a:ident: $t:ty),*) -> $r:ty = $e:expr; )*) => { $(
@@ -125,8 +146,12 @@ impl<const VNNI: bool, const VEX: bool> Simd for Ymm<VNNI, VEX> {
         fn splat_f16(p: *const u8) -> __m256 =
             _mm256_cvtph_ps(_mm_set1_epi16(p.cast::<i16>().read_unaligned()));
         fn two_words(p: *const u8) -> [__m256i; 2] = {
-            let [lo, hi] = p.cast::<[i32; 2]>().read_unaligned();
-            [_mm256_set1_epi32(lo), _mm256_set1_epi32(hi)]
+            // Two loads, which repeat a word for nothing; of one, the second word would have to be taken out.
+            let words = p.cast::<i32>();
+            [
+                _mm256_set1_epi32(words.read_unaligned()),
+                _mm256_set1_epi32(words.add(1).read_unaligned()),
+            ]
         };
         fn load_int(p: *const u8) -> __m256i = _mm256_loadu_si256(p.cast());
         fn store_int(p: *mut u8, v: __m256i) = _mm256_storeu_si256(p.cast(), v);
@@ -264,8 +289,11 @@ impl<const VNNI: bool, const VEX: bool> Simd for Ymm<VNNI, VEX> {
             _mm256_packs_epi16(_mm256_srai_epi16::<8>(lo), _mm256_srai_epi16::<8>(hi))
         };
         fn swap_neighbours(a: __m256) -> __m256 = _mm256_permute_ps::<0b10_11_00_01>(a);
-        fn select_by_bits(bits: u32, a: __m256, b: __m256) -> __m256 = {
-            let top = _mm256_set_epi32(24, 25, 26, 27, 28, 29, 30, 31);
+        fn select_by_bits(bits: u32, first: usize, a: __m256, b: __m256) -> __m256 = {
+            let top = _mm256_sub_epi32(
+                _mm256_set_epi32(24, 25, 26, 27, 28, 29, 30, 31),
+                _mm256_set1_epi32(first as i32)
+            );
             let bits = _mm256_sllv_epi32(_mm256_set1_epi32(bits as i32), top);
             _mm256_blendv_ps(b, a, _mm256_castsi256_ps(bits))
         };
@@ -328,14 +356,14 @@ impl<const VNNI: bool, const VEX: bool> Simd for Ymm<VNNI, VEX> {
         // SAFETY: the token proves that the CPU has the instructions.
         unsafe {
             if EACH == 8 {
-                _mm256_permutevar8x32_ps(table[0], _mm256_set1_epi32(i as i32))
+                permute(table[0], _mm256_set1_epi32(i as i32))
             } else {
                 let at = (2 * i % 8) as i32;
                 let from = _mm256_add_epi32(
                     _mm256_set1_epi32(at),
                     _mm256_set_epi32(1, 1, 1, 1, 0, 0, 0, 0),
                 );
-                _mm256_permutevar8x32_ps(table[i / 4], from)
+                permute(table[i / 4], from)
             }
         }
     }

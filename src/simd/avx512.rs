@@ -284,8 +284,8 @@ impl<const VNNI: bool> Simd for Zmm<VNNI> {
             _mm512_packs_epi16(_mm512_srai_epi16::<8>(lo), _mm512_srai_epi16::<8>(hi))
         };
         fn swap_neighbours(a: __m512) -> __m512 = _mm512_permute_ps::<0b10_11_00_01>(a);
-        fn select_by_bits(bits: u32, a: __m512, b: __m512) -> __m512 =
-            _mm512_mask_blend_ps(bits as u16, b, a);
+        fn select_by_bits(bits: u32, first: usize, a: __m512, b: __m512) -> __m512 =
+            _mm512_mask_blend_ps((bits >> first) as u16, b, a);
         fn join_lower(a: __m512i, b: __m512i) -> __m512i =
             _mm512_inserti64x4::<1>(a, _mm512_castsi512_si256(b));
         fn deal_i32(a: __m512i) -> __m512i = _mm512_permutexvar_epi32(

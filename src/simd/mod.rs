@@ -406,8 +406,8 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// # Safety
     /// `p` points to 8 readable bytes.
     unsafe fn two_words(self, p: *const u8) -> [Self::I; 2];
-    /// `a` in the lanes whose bit (counted from the lowest) is set, `b` in the others.
-    fn select_by_bits(self, bits: u32, a: Self::F, b: Self::F) -> Self::F;
+    /// `a` in the lanes whose bit (counted from bit `first`) is set, `b` in the others.
+    fn select_by_bits(self, bits: u32, first: usize, a: Self::F, b: Self::F) -> Self::F;
     /// The f16 value at `p`, in all lanes.
     /// # Safety
     /// `p` points to 2 readable bytes, at any alignment.

@@ -303,10 +303,10 @@ impl Simd for Scalar {
         [[lo; N], [hi; N]]
     }
     #[inline(always)]
-    fn select_by_bits(self, bits: u32, a: [f32; N], b: [f32; N]) -> [f32; N] {
+    fn select_by_bits(self, bits: u32, first: usize, a: [f32; N], b: [f32; N]) -> [f32; N] {
         let mut out = b;
         for i in 0..N {
-            if bits >> i & 1 == 1 {
+            if bits >> (first + i) & 1 == 1 {
                 out[i] = a[i];
             }
         }

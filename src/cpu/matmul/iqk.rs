@@ -119,15 +119,18 @@ pub unsafe fn row_f32(row: *const u8) -> f32 {
     unsafe { row.cast::<f32>().read_unaligned() }
 }
 
+/// The first group of vector `v` of two that have a lane per group: sixteen lanes, or eight and then eight.
+const fn first_lane<S: Simd>(v: usize) -> usize {
+    8 * v * (2 - S::HALVES)
+}
+
 /// Scales `d · level`, and mins of `scale · shift` where the bit of a group is 1.
 #[inline(always)]
 fn shifted<S: Simd>(s: S, d: S::F, level: [S::I; 2], bits: u32, shift: f32) -> Scales<S> {
     let mut scales = Scales::none(s);
     for v in 0..2 {
-        // Sixteen lanes, or eight and then eight.
-        let bits = bits >> (8 * v * (2 - S::HALVES));
         scales.scale[v] = s.mul(d, s.to_f32(level[v]));
-        let by = s.select_by_bits(bits, s.splat(shift), s.zero());
+        let by = s.select_by_bits(bits, first_lane::<S>(v), s.splat(shift), s.zero());
         scales.min[v] = s.mul(scales.scale[v], by);
     }
     scales
@@ -144,7 +147,7 @@ fn shifted8<S: Simd>(
 ) -> Scales<S> {
     let h = s.half();
     let scale = s.widen(h.mul(d, h.to_f32(level)));
-    let by = s.select_by_bits(bits, s.splat(shift), s.zero());
+    let by = s.select_by_bits(bits, 0, s.splat(shift), s.zero());
     Scales::eight_with_min(s, scale, s.mul(scale, by))
 }
 
@@ -155,8 +158,7 @@ fn shifted8<S: Simd>(
 #[inline(always)]
 unsafe fn pairs<S: Simd>(s: S, p: *const u8, i: usize) -> S::I {
     // SAFETY: the caller's promise.
-    let bits = unsafe { bits_of::<S, 2, 4>(s, p.add(32 * (S::HALVES * i / 4)), i) };
-    s.and(bits, s.splat_i8(3))
+    unsafe { bits_of::<S, 2, 0>(s, p.add(32 * (S::HALVES * i / 4)), i) }
 }
 
 /// Indices of three bits: [`pairs`] at `low`, and a high bit at `high`.
@@ -166,8 +168,7 @@ unsafe fn pairs<S: Simd>(s: S, p: *const u8, i: usize) -> S::I {
 #[inline(always)]
 unsafe fn triples<S: Simd>(s: S, low: *const u8, high: *const u8, i: usize) -> S::I {
     // SAFETY: the caller's promise.
-    let (low, high) = unsafe { (pairs(s, low, i), bits_of::<S, 1, 8>(s, high, i)) };
-    s.or(low, s.shl_i16::<2>(s.and(high, s.splat_i8(1))))
+    unsafe { s.or(pairs(s, low, i), bits_of::<S, 1, 2>(s, high, i)) }
 }
 
 /// Nibbles, two groups of 32 to 32 bytes.
@@ -177,8 +178,7 @@ unsafe fn triples<S: Simd>(s: S, low: *const u8, high: *const u8, i: usize) -> S
 #[inline(always)]
 unsafe fn fours<S: Simd>(s: S, p: *const u8, i: usize) -> S::I {
     // SAFETY: the caller's promise.
-    let bits = unsafe { bits_of::<S, 4, 2>(s, p.add(32 * (S::HALVES * i / 2)), i) };
-    s.and(bits, s.splat_i8(15))
+    unsafe { bits_of::<S, 4, 0>(s, p.add(32 * (S::HALVES * i / 2)), i) }
 }
 
 /// Values of iq5_k and iq5_ks: [`fours`] at `low`, and a fifth bit at `high`.
@@ -188,8 +188,7 @@ unsafe fn fours<S: Simd>(s: S, p: *const u8, i: usize) -> S::I {
 #[inline(always)]
 unsafe fn fives<S: Simd>(s: S, low: *const u8, high: *const u8, i: usize) -> S::I {
     // SAFETY: the caller's promise.
-    let (low, high) = unsafe { (fours(s, low, i), bits_of::<S, 1, 8>(s, high, i)) };
-    let high = s.shl_i16::<4>(s.and(high, s.splat_i8(1)));
+    let (low, high) = unsafe { (fours(s, low, i), bits_of::<S, 1, 4>(s, high, i)) };
     s.lookup32(GRID5.get(s), s.or(low, high))
 }
 
@@ -200,8 +199,11 @@ unsafe fn fives<S: Simd>(s: S, low: *const u8, high: *const u8, i: usize) -> S::
 #[inline(always)]
 unsafe fn sixes<S: Simd>(s: S, low: *const u8, high: *const u8, i: usize) -> S::I {
     // SAFETY: the caller's promise.
-    let (low, high) = unsafe { (fours(s, low, i), pairs(s, high, i)) };
-    s.lookup64(GRID6.get(s), s.or(low, s.shl_i16::<4>(high)))
+    let (low, high) = unsafe {
+        let high = high.add(32 * (S::HALVES * i / 4));
+        (fours(s, low, i), bits_of::<S, 2, 4>(s, high, i))
+    };
+    s.lookup64(GRID6.get(s), s.or(low, high))
 }
 
 /// Defines a type with groups of 16, and a half-float scale and the shifts of groups in front of each block.
@@ -230,7 +232,8 @@ macro_rules! per_block {
             unsafe fn scales<S: Simd>($s: S, _row: *const u8, $p: *const u8) -> Scales<S> {
                 // SAFETY: the caller's promise; offsets are the block's.
                 unsafe {
-                    let bits = u32::from($p.add(2).cast::<u16>().read_unaligned());
+                    // Two bytes of them.
+                    let bits = $p.add(2).cast::<u32>().read_unaligned();
                     let levels: [S::I; 2] = $levels;
                     shifted($s, $s.splat_f16($p), levels, bits, $shift)
                 }
@@ -276,12 +279,14 @@ levels: {
 per_block!(Iq3K, Iq3_k, bytes: 110, offset: OFFSET3, top: TOP3, shift: 4.0, up: 2, |s, p, i|
 codes: GRID3.lookup(s, triples(s, p.add(14), p.add(78), i)),
 levels: {
-    let signs = u32::from(p.add(4).cast::<u16>().read_unaligned());
+    // Two bytes of them.
+    let signs = p.add(4).cast::<u32>().read_unaligned();
     let mut x = four_bits(s, p.add(6));
     for v in 0..2 {
-        let level = s.to_f32(s.add_i32(s.add_i32(x[v], x[v]), s.splat_i32(1)));
-        let signs = signs >> (8 * v * (2 - S::HALVES));
-        x[v] = s.to_i32(s.select_by_bits(signs, s.neg(level), level));
+        let level = s.or(s.shl_i32::<1>(x[v]), s.splat_i32(1));
+        let all = s.cast_f(s.splat_i32(-1));
+        let negative = s.cast_i(s.select_by_bits(signs, first_lane::<S>(v), all, s.zero()));
+        x[v] = s.sub_i32(s.xor(level, negative), negative);
     }
     x
 });

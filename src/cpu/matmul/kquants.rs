@@ -8,22 +8,46 @@ use super::weights::{Pattern, Scales, Weights, repeat8, sixteen_lanes};
 use crate::quant::Type;
 use crate::simd::Simd;
 
-/// Bytes shifted right by `FIRST + STEP i` bits, where `i` counts groups of 32 values: a vector of two halves has two of them.
-/// The caller masks what it wants of each byte; `i` is taken modulo `MODULO`.
+/// Bytes shifted so that their bits from `WIDTH i` on are those from `AT` on, where `i` counts groups of 32 values, modulo
+/// `8 / WIDTH`: a vector of two halves has two of them. Other bits are of no use.
 ///
 /// # Safety
 /// `p` points to 32 readable bytes.
 #[inline(always)]
-pub unsafe fn bits_of<S: Simd, const STEP: i32, const MODULO: usize>(
+pub unsafe fn shifted_bits<S: Simd, const WIDTH: i32, const AT: i32>(
     s: S,
     p: *const u8,
     i: usize,
 ) -> S::I {
     static ONE: Pattern<i32, 16> = Pattern([0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1]);
-    let first = STEP * ((S::HALVES * i) % MODULO) as i32;
-    let counts = s.add_i32(s.splat_i32(first), s.mul_i32(s.splat_i32(STEP), ONE.get(s)));
+    let first = WIDTH * (S::HALVES * i) as i32 % 8 - AT;
     // SAFETY: the caller's promise.
-    s.shrv_i32(unsafe { s.load_halves(p, p) }, counts)
+    let bytes = unsafe { s.load_halves(p, p) };
+    let counts = s.add_i32(
+        s.splat_i32(first),
+        s.mul_i32(s.splat_i32(WIDTH), ONE.get(s)),
+    );
+    // In one shift, to the right or to the left; with two halves, `AT` is even.
+    if first < 0 {
+        s.shlv_i32(bytes, s.sub_i32(s.splat_i32(0), counts))
+    } else {
+        s.shrv_i32(bytes, counts)
+    }
+}
+
+/// As [`shifted_bits`], other bits being 0.
+///
+/// # Safety
+/// As for [`shifted_bits`].
+#[inline(always)]
+pub unsafe fn bits_of<S: Simd, const WIDTH: i32, const AT: i32>(
+    s: S,
+    p: *const u8,
+    i: usize,
+) -> S::I {
+    // SAFETY: the caller's promise.
+    let bytes = unsafe { shifted_bits::<S, WIDTH, AT>(s, p, i) };
+    s.and(bytes, s.splat_i8((((1 << WIDTH) - 1) << AT) as i8))
 }
 
 /// The eight 6-bit scales and mins of q4_K and q5_K, as vectors (lanes 0 to 7) of floats.
@@ -75,8 +99,7 @@ impl Weights for Q2K {
     unsafe fn codes<S: Simd>(s: S, chunk: *const u8, i: usize) -> S::I {
         let half = S::HALVES * i / 4;
         // SAFETY: the caller's promise; the codes are bytes 16 to 80.
-        let bits = unsafe { bits_of::<S, 2, 4>(s, chunk.add(16 + 32 * half), i) };
-        s.and(bits, s.splat_i8(3))
+        unsafe { bits_of::<S, 2, 0>(s, chunk.add(16 + 32 * half), i) }
     }
     #[inline(always)]
     unsafe fn scales<S: Simd>(s: S, _row: *const u8, chunk: *const u8) -> Scales<S> {
@@ -112,14 +135,10 @@ impl Weights for Q3K {
     unsafe fn codes<S: Simd>(s: S, chunk: *const u8, i: usize) -> S::I {
         let half = S::HALVES * i / 4;
         // SAFETY: the caller's promise; high bits are bytes 0 to 32, low ones 32 to 96.
-        let (low, high) = unsafe {
-            (
-                bits_of::<S, 2, 4>(s, chunk.add(32 + 32 * half), i),
-                bits_of::<S, 1, 8>(s, chunk, i),
-            )
-        };
-        let high = s.shl_i16::<2>(s.and(high, s.splat_i8(1)));
-        s.or(s.and(low, s.splat_i8(3)), high)
+        unsafe {
+            let low = bits_of::<S, 2, 0>(s, chunk.add(32 + 32 * half), i);
+            s.or(low, bits_of::<S, 1, 2>(s, chunk, i))
+        }
     }
     #[inline(always)]
     unsafe fn scales<S: Simd>(s: S, _row: *const u8, chunk: *const u8) -> Scales<S> {
@@ -170,8 +189,7 @@ impl Weights for Q4K {
     unsafe fn codes<S: Simd>(s: S, chunk: *const u8, i: usize) -> S::I {
         let pair = S::HALVES * i / 2;
         // SAFETY: the caller's promise; the codes are bytes 16 to 144.
-        let bits = unsafe { bits_of::<S, 4, 2>(s, chunk.add(16 + 32 * pair), i) };
-        s.and(bits, s.splat_i8(15))
+        unsafe { bits_of::<S, 4, 0>(s, chunk.add(16 + 32 * pair), i) }
     }
     #[inline(always)]
     unsafe fn scales<S: Simd>(s: S, _row: *const u8, chunk: *const u8) -> Scales<S> {
@@ -193,14 +211,10 @@ impl Weights for Q5K {
     unsafe fn codes<S: Simd>(s: S, chunk: *const u8, i: usize) -> S::I {
         let pair = S::HALVES * i / 2;
         // SAFETY: the caller's promise; high bits are bytes 16 to 48, low ones 48 to 176.
-        let (low, high) = unsafe {
-            (
-                bits_of::<S, 4, 2>(s, chunk.add(48 + 32 * pair), i),
-                bits_of::<S, 1, 8>(s, chunk.add(16), i),
-            )
-        };
-        let high = s.shl_i16::<4>(s.and(high, s.splat_i8(1)));
-        s.or(s.and(low, s.splat_i8(15)), high)
+        unsafe {
+            let low = bits_of::<S, 4, 0>(s, chunk.add(48 + 32 * pair), i);
+            s.or(low, bits_of::<S, 1, 4>(s, chunk.add(16), i))
+        }
     }
     #[inline(always)]
     unsafe fn scales<S: Simd>(s: S, _row: *const u8, chunk: *const u8) -> Scales<S> {
@@ -238,7 +252,6 @@ impl Weights for Q6K {
         } else {
             s.shr_i16::<4>(low)
         };
-        let high = s.shl_i16::<4>(s.and(high, s.splat_i8(3)));
         s.or(s.and(low, s.splat_i8(15)), high)
     }
     #[inline(always)]

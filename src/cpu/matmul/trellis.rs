@@ -8,7 +8,7 @@
 #![allow(clippy::needless_range_loop)]
 
 use super::iqk::{BY_BYTE, eight_values, row_f32, words8};
-use super::kquants::bits_of;
+use super::kquants::shifted_bits;
 use super::weights::{Pattern, Patterns, Scales, Weights};
 use crate::quant::Type;
 use crate::simd::Simd;
@@ -155,7 +155,7 @@ trellis!(Iq2Kt, Iq2_kt, bytes: 68, |s, h, p, i|
 
 trellis!(Iq3Kt, Iq3_kt, bytes: 100, |s, h, p, i|
     codes: {
-        let signs = bits_of::<S, 1, 8>(s, p.add(68), i);
+        let signs = shifted_bits::<S, 1, 0>(s, p.add(68), i);
         let mut x = by_words(s, p.add(4), i);
         if S::VNNI {
             x = s.xor(x, s.splat_i8(-128));
