@@ -132,21 +132,63 @@ impl Places {
     }
 }
 
-/// Sign bits of a chunk's 256 values, and the bits of vector `i` of them.
-struct Signs([u32; 9]);
+/// Sign bits of a chunk's 256 values.
+struct Signs<S: Simd> {
+    /// With two halves, as words.
+    words: [u32; 9],
+    /// Else four words in each 128-bit lane.
+    lanes: [S::I; 2],
+}
 
-impl Signs {
+impl<S: Simd> Signs<S> {
     #[inline(always)]
-    fn new<S: Simd>(s: S, bits: <S::Half as Simd>::I) -> Signs {
+    fn new(s: S, bits: <S::Half as Simd>::I) -> Self {
         let mut words = [0; 9];
+        let p = words.as_mut_ptr().cast::<u8>();
         // SAFETY: half a vector has eight words.
-        unsafe { s.half().store_int(words.as_mut_ptr().cast(), bits) };
-        Signs(words)
+        unsafe {
+            s.half().store_int(p, bits);
+            let lanes = [s.load_128(p), s.load_128(p.add(16))];
+            Signs { words, lanes }
+        }
     }
+
+    /// Negates the values of vector `i` whose bits are set.
     #[inline(always)]
-    fn get<S: Simd>(&self, _s: S, i: usize) -> u64 {
-        let at = S::HALVES * i;
-        u64::from(self.0[at]) | u64::from(self.0[at + 1]) << 32
+    fn negate(&self, s: S, x: S::I, i: usize) -> S::I {
+        if S::HALVES == 2 {
+            let bits = u64::from(self.words[2 * i]) | u64::from(self.words[2 * i + 1]) << 32;
+            return s.negate_by_bits(x, bits);
+        }
+        // A byte for each of eight values: of the words 0 to 3 of a lane.
+        static BYTE: Patterns<i8, 128> = Patterns({
+            let (mut out, mut i) = ([0; 128], 0);
+            while i < 128 {
+                out[i] = (i / 8) as i8;
+                i += 1;
+            }
+            out
+        });
+        static BIT: Pattern<i8, 64> = Pattern({
+            let (mut out, mut i) = ([0; 64], 0);
+            while i < 64 {
+                out[i] = (1u8 << (i % 8)) as i8;
+                i += 1;
+            }
+            out
+        });
+        let bytes = s.lookup16(self.lanes[i / 4 % 2], BYTE.get(s, i));
+        s.negate_where(x, bytes, BIT.get(s))
+    }
+
+    /// Values as the level wants them, negated where bits are set; `offset` is [`Weights::OFFSET`].
+    #[inline(always)]
+    fn raised(&self, s: S, values: S::I, i: usize, offset: i32) -> S::I {
+        if S::VNNI {
+            self.negate(s, s.xor(values, s.splat_i8(-128)), i)
+        } else {
+            s.add_i8(self.negate(s, values, i), s.splat_i8(offset as i8))
+        }
     }
 }
 
@@ -193,16 +235,6 @@ unsafe fn quarter_levels<S: Simd>(s: S, block: *const u8, levels: *const u8) -> 
         scales.scale[v] = s.mul(s.splat(0.25 * d), level);
     }
     scales
-}
-
-/// Values as the level wants them, negated where a bit is set; `offset` is [`Weights::OFFSET`].
-#[inline(always)]
-fn signed<S: Simd>(s: S, values: S::I, negative: u64, offset: i32) -> S::I {
-    if S::VNNI {
-        s.negate_by_bits(s.xor(values, s.splat_i8(-128)), negative)
-    } else {
-        s.add_i8(s.negate_by_bits(values, negative), s.splat_i8(offset as i8))
-    }
 }
 
 /// Vector `i` of values from [`Planes::get`].
@@ -273,14 +305,14 @@ before: {
     }
 },
 codes: if S::BYTE_TABLES {
-    s.negate_by_bits(by_pairs(s, pairs, i), signs.get(s, i))
+    signs.negate(s, by_pairs(s, pairs, i), i)
 } else {
     let mut numbers = [0; 8];
     for l in 0..4 * S::HALVES {
         let group = S::HALVES * i + l / 4;
         numbers[l] = u32::from(p.add(2 + 8 * group + l % 4).read());
     }
-    signed(s, IQ2_XXS.get(s, numbers), signs.get(s, i), 43)
+    signs.raised(s, IQ2_XXS.get(s, numbers), i, 43)
 },
 scales: half_levels(s, s.f16_at(p), 0.25, {
     let h = s.half();
@@ -303,14 +335,14 @@ before: {
     }
 },
 codes: if S::BYTE_TABLES {
-    s.negate_by_bits(by_pairs(s, pairs, i), signs.get(s, i))
+    signs.negate(s, by_pairs(s, pairs, i), i)
 } else {
     let mut numbers = [0; 8];
     for l in 0..4 * S::HALVES {
         let word = p.add(2 + 2 * (4 * S::HALVES * i + l)).cast::<u16>().read_unaligned();
         numbers[l] = u32::from(word & 511);
     }
-    signed(s, IQ2_XS.get(s, numbers), signs.get(s, i), 43)
+    signs.raised(s, IQ2_XS.get(s, numbers), i, 43)
 },
 scales: quarter_levels(s, p, p.add(66)));
 
@@ -327,7 +359,7 @@ before: {
     }
 },
 codes: if S::BYTE_TABLES {
-    s.negate_by_bits(by_pairs(s, pairs, i), signs.get(s, i))
+    signs.negate(s, by_pairs(s, pairs, i), i)
 } else {
     let mut numbers = [0; 8];
     for l in 0..4 * S::HALVES {
@@ -335,7 +367,7 @@ codes: if S::BYTE_TABLES {
         let high = u32::from(p.add(66 + at / 4).read());
         numbers[l] = u32::from(p.add(2 + at).read()) | high << (8 - 2 * (at % 4)) & 0x300;
     }
-    signed(s, IQ2_S.get(s, numbers), signs.get(s, i), 43)
+    signs.raised(s, IQ2_S.get(s, numbers), i, 43)
 },
 scales: quarter_levels(s, p, p.add(74)));
 
@@ -580,9 +612,9 @@ before: {
     }
 },
 codes: if S::BYTE_TABLES {
-    s.negate_by_bits(quads[i], signs.get(s, i))
+    signs.negate(s, quads[i], i)
 } else {
-    signed(s, quads[i], signs.get(s, i), 62)
+    signs.raised(s, quads[i], i, 62)
 },
 scales: half_levels(s, s.f16_at(p), 0.5, {
     let h = s.half();
@@ -634,9 +666,9 @@ before: {
     }
 },
 codes: if S::BYTE_TABLES {
-    s.negate_by_bits(quads[i], signs.get(s, i))
+    signs.negate(s, quads[i], i)
 } else {
-    signed(s, quads[i], signs.get(s, i), 15)
+    signs.raised(s, quads[i], i, 15)
 },
 scales: {
     let h = s.half();
