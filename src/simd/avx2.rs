@@ -106,6 +106,7 @@ impl<const VNNI: bool, const VEX: bool> Simd for Ymm<VNNI, VEX> {
     const N: usize = 8;
     const VNNI: bool = VNNI;
     const BYTE_TABLES: bool = false;
+    const DEPOSITS: bool = false;
     const FUSED: bool = true;
     type F = __m256;
     type I = __m256i;

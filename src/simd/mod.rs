@@ -220,6 +220,8 @@ pub trait Simd: Copy + Send + Sync + 'static {
     const VNNI: bool;
     /// Whether [`Simd::lookup64`] is one instruction and [`Simd::lookup256`] a few: AVX-512 VBMI.
     const BYTE_TABLES: bool;
+    /// Whether [`Simd::deposit`] is one fast instruction: it is not on all CPUs that have it.
+    const DEPOSITS: bool;
     /// Whether [`Simd::fma`] rounds once.
     const FUSED: bool;
 
@@ -319,6 +321,19 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// # Safety
     /// Each of the first `4 HALVES` pointers points to 8 readable bytes.
     unsafe fn load_quads(self, p: [*const u8; 8]) -> Self::I;
+    /// As [`Simd::load_quads`], the first `4 HALVES` of these entries of a table of eight-byte entries; for numbers in scalar
+    /// registers.
+    /// # Safety
+    /// The table has them.
+    #[inline(always)]
+    unsafe fn quads_at(self, table: *const u8, numbers: [u32; 8]) -> Self::I {
+        let mut at = [table; 8];
+        for l in 0..4 * Self::HALVES {
+            at[l] = table.wrapping_add(8 * numbers[l] as usize);
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.load_quads(at) }
+    }
     /// Four bytes from `table + 4 idx` for each 32-bit lane of `idx`.
     /// # Safety
     /// There are four readable bytes for every index.
@@ -396,12 +411,6 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn pairs_of_halves(self, a: Self::I, i: usize) -> Self::I {
         pairs_of_halves(self, a, i)
     }
-    /// Nibbles of the lower or the upper half of the 32-bit lanes: byte `8 j + l` of the result has nibble `l` of lane `j` as its lowest,
-    /// and anything above. Slow unless [`Simd::BYTE_TABLES`].
-    #[inline(always)]
-    fn nibbles_of_words(self, a: Self::I, upper: bool) -> Self::I {
-        nibbles_of_words(self, a, upper)
-    }
     /// The word at `p` in the first eight lanes, the one after it in the next eight: over one vector (twice) or two.
     /// # Safety
     /// `p` points to 8 readable bytes.
@@ -434,6 +443,20 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// To the nearest integer, ties to even; values must fit.
     fn to_i32(self, a: Self::F) -> Self::I;
     fn to_f32(self, a: Self::I) -> Self::F;
+
+    /// The lowest bits of `x`, one for each bit of the mask, at the places of those. Slow unless [`Simd::DEPOSITS`].
+    #[inline(always)]
+    fn deposit(self, mut x: u64, mask: u64) -> u64 {
+        let (mut out, mut left) = (0, mask);
+        while left != 0 {
+            let lowest = left & left.wrapping_neg();
+            if x & 1 == 1 {
+                out |= lowest;
+            }
+            (left, x) = (left ^ lowest, x >> 1);
+        }
+        out
+    }
 
     /// Vector `i` of the sequence in which each value of a table is repeated `EACH` times: lane `l` is
     /// `table[(i N + l) / EACH]`. The table is 16 values in one or two vectors; `EACH` is 4 or 8.
@@ -705,21 +728,6 @@ fn pairs_of_halves<S: Simd>(s: S, a: S::I, i: usize) -> S::I {
         for (b, o) in out[..4 * S::N].iter_mut().enumerate() {
             let from = S::N / 2 * i + b / 8 + 2 * S::N * (b % 8 / 4);
             *o = bytes[from % 64] >> (2 * (b % 4));
-        }
-        s.load_int(out.as_ptr())
-    }
-}
-
-/// [`Simd::nibbles_of_words`] byte by byte.
-#[inline(always)]
-fn nibbles_of_words<S: Simd>(s: S, a: S::I, upper: bool) -> S::I {
-    let (mut bytes, mut out) = ([0u8; 64], [0u8; 64]);
-    // SAFETY: a vector has no more than 64 bytes.
-    unsafe {
-        s.store_int(bytes.as_mut_ptr(), a);
-        let first = if upper { 2 * S::N } else { 0 };
-        for (b, o) in out[..4 * S::N].iter_mut().enumerate() {
-            *o = bytes[(first + b / 2) % 64] >> (4 * (b % 2));
         }
         s.load_int(out.as_ptr())
     }

@@ -114,6 +114,7 @@ impl Simd for Scalar {
     const N: usize = N;
     const VNNI: bool = false;
     const BYTE_TABLES: bool = false;
+    const DEPOSITS: bool = false;
     const FUSED: bool = false;
     type F = [f32; N];
     type I = [i32; N];

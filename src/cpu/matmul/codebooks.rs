@@ -21,7 +21,7 @@ struct Book<const N: usize>([[i8; 8]; N]);
 static IQ2_XXS: Book<256> = Book(codebook::IQ2_XXS);
 static IQ2_XS: Book<512> = Book(codebook::IQ2_XS);
 static IQ2_S: Book<1024> = Book(codebook::IQ2_S);
-/// Values count from the least, as do those of [`IQ1_S_NIBBLES`].
+/// Values count from the least.
 static IQ1_S: Book<2048> = Book({
     let mut out = codebook::IQ1_S;
     let mut i = 0;
@@ -371,19 +371,21 @@ codes: if S::BYTE_TABLES {
 },
 scales: quarter_levels(s, p, p.add(74)));
 
-/// Where three bits of each of a chunk's 32 codes are among 16 bytes: those above the lowest eight of their numbers.
+/// Where three bits of each of a chunk's 32 codes are among 16 bytes, four codes' in every two: those above the lowest eight of
+/// their numbers.
 struct High {
+    each: usize,
     bytes: Patterns<i8, 128>,
     counts: Patterns<i32, 32>,
 }
 
 impl High {
-    /// Code `i`'s begin at bit `stride (i / per) + width (i % per)`.
-    const fn new(stride: usize, per: usize, width: usize) -> High {
+    /// They begin every `each` bits.
+    const fn new(each: usize) -> High {
         let (mut bytes, mut counts) = ([-1; 128], [0; 32]);
         let mut i = 0;
         while i < 32 {
-            let at = stride * (i / per) + width * (i % per);
+            let at = 16 * (i / 4) + each * (i % 4);
             bytes[4 * i] = (at / 8) as i8;
             if at % 8 > 5 {
                 bytes[4 * i + 1] = (at / 8 + 1) as i8;
@@ -392,89 +394,75 @@ impl High {
             i += 1;
         }
         High {
+            each,
             bytes: Patterns(bytes),
             counts: Patterns(counts),
         }
     }
 
-    /// The numbers of a chunk's vectors, in two or four vectors.
+    /// The numbers of a chunk's vectors, the lowest eight bits of which are the bytes at `low`.
     ///
     /// # Safety
     /// `low` points to 32 readable bytes, `high` to 16.
     #[inline(always)]
-    unsafe fn numbers<S: Simd>(&'static self, s: S, low: *const u8, high: *const u8) -> [S::I; 4] {
-        let mut out = [s.splat_i32(0); 4];
+    unsafe fn numbers<S: Simd>(&'static self, s: S, low: *const u8, high: *const u8) -> [u32; 32] {
+        let mut out = [0; 32];
+        if S::DEPOSITS {
+            const LANES: u64 = 0x0001_0001_0001_0001;
+            for j in 0..8 {
+                // SAFETY: the caller's promise.
+                let (low, high) = unsafe {
+                    (
+                        low.cast::<u32>().add(j).read_unaligned(),
+                        high.cast::<u16>().add(j).read_unaligned(),
+                    )
+                };
+                let low = s.deposit(low.into(), 0xff * LANES);
+                let high = s.deposit(high.into(), (((1 << self.each) - 1) << 8) * LANES);
+                let four = low | high & (0x700 * LANES);
+                for l in 0..4 {
+                    out[4 * j + l] = (four >> (16 * l)) as u32 & 0xffff;
+                }
+            }
+            return out;
+        }
         // SAFETY: the caller's promise.
         let bytes = unsafe { s.load_128(high) };
         for v in 0..32 / S::N {
             let bits = s.lookup16(bytes, self.bytes.get(s, v));
             let bits = s.and(s.shrv_i32(bits, self.counts.get(s, v)), s.splat_i32(7));
-            // SAFETY: the caller's promise.
-            let low = unsafe { s.load_u8(low.add(S::N * v)) };
-            out[v] = s.or(low, s.shl_i32::<8>(bits));
-        }
-        out
-    }
-}
-
-/// The codebook of iq1_s with a nibble for each value, which counts from the least.
-static IQ1_S_NIBBLES: Words = {
-    let mut out = [0; 2048];
-    let mut i = 0;
-    while i < 8 * 2048 {
-        out[i / 8] |= (IQ1_S.0[i / 8][i % 8] as u32) << (4 * (i % 8));
-        i += 1;
-    }
-    Words(out)
-};
-
-/// 2048 words on cache lines.
-#[repr(align(64))]
-struct Words([u32; 2048]);
-
-/// The vectors of a chunk: by nibbles where bytes can be looked up, else by their numbers.
-struct Vectors<S: Simd> {
-    nibbles: [S::I; 2],
-    numbers: [u32; 32],
-}
-
-impl<S: Simd> Vectors<S> {
-    #[inline(always)]
-    fn new(s: S, numbers: [S::I; 4]) -> Self {
-        let mut out = Vectors {
-            nibbles: [s.splat_i32(0); 2],
-            numbers: [0; 32],
-        };
-        for v in 0..32 / S::N {
-            if S::BYTE_TABLES {
-                let table = IQ1_S_NIBBLES.0.as_ptr().cast();
-                // SAFETY: numbers have eleven bits.
-                out.nibbles[v % 2] = unsafe { s.gather_i32(table, numbers[v]) };
-            } else {
-                // SAFETY: there are as many numbers.
-                unsafe { s.store_int(out.numbers.as_mut_ptr().add(S::N * v).cast(), numbers[v]) };
+            // SAFETY: the caller's promise; there are 32 numbers.
+            unsafe {
+                let low = s.load_u8(low.add(S::N * v));
+                let numbers = s.or(low, s.shl_i32::<8>(bits));
+                s.store_int(out.as_mut_ptr().add(S::N * v).cast(), numbers);
             }
         }
         out
     }
+}
 
+/// The vectors of a chunk of iq1_s or iq1_m, by their numbers.
+struct Vectors([u32; 32]);
+
+impl Vectors {
     /// The values of vector `i`, which count from the least: 0, 1, 2.
     #[inline(always)]
-    fn get(&self, s: S, i: usize) -> S::I {
-        if S::BYTE_TABLES {
-            let nibbles = s.nibbles_of_words(self.nibbles[i / 2 % 2], i % 2 == 1);
-            return s.and(nibbles, s.splat_i8(15));
-        }
+    fn get<S: Simd>(&self, s: S, i: usize) -> S::I {
         let mut numbers = [0; 8];
         for l in 0..4 * S::HALVES {
-            numbers[l] = self.numbers[4 * S::HALVES * i + l];
+            numbers[l] = self.0[4 * S::HALVES * i + l] % 2048;
+        }
+        if S::DEPOSITS {
+            // SAFETY: there are as many eight-vectors.
+            return unsafe { s.quads_at(IQ1_S.0.as_ptr().cast(), numbers) };
         }
         IQ1_S.get(s, numbers)
     }
 
     /// Eight times the values, with the shift of an eighth, up or (where a code's bit is set) down; raised where the level wants it.
     #[inline(always)]
-    fn shifted(&self, s: S, down: u64, i: usize) -> S::I {
+    fn shifted<S: Simd>(&self, s: S, down: u64, i: usize) -> S::I {
         let down = (down >> (4 * S::HALVES * i)) as u32;
         // Eight is taken off that the values had too much, and the offset added, of 128 or 9.
         let by = if S::VNNI { [119, 121] } else { [0, 2] };
@@ -498,10 +486,9 @@ impl Weights for Iq1S {
 
     #[inline(always)]
     unsafe fn chunk<S: Simd>(s: S, chunk: *const u8) -> [S::I; 8] {
-        static HIGH: High = High::new(16, 4, 3);
+        static HIGH: High = High::new(3);
         // SAFETY: the caller's promise; offsets are the block's.
-        let numbers = unsafe { HIGH.numbers(s, chunk.add(2), chunk.add(34)) };
-        let vectors = Vectors::new(s, numbers);
+        let vectors = Vectors(unsafe { HIGH.numbers(s, chunk.add(2), chunk.add(34)) });
         let mut out = [s.splat_i32(0); 8];
         for i in 0..CHUNK / (4 * S::N) {
             out[i] = vectors.get(s, i);
@@ -535,9 +522,9 @@ impl Weights for Iq1S {
 
 codebook!(Iq1M, Iq1_m, bytes: 56, group: 16, offset: 9, up: 14, |s, p, i|
 before: {
-    static HIGH: High = High::new(4, 1, 0);
+    static HIGH: High = High::new(4);
     static DOWN: Places = Places::new(4, 1, 0, 3);
-    let vectors = Vectors::new(s, HIGH.numbers(s, p, p.add(32)));
+    let vectors = Vectors(HIGH.numbers(s, p, p.add(32)));
     let down = DOWN.get(s, p.add(32));
 },
 codes: vectors.shifted(s, down, i),
