@@ -452,6 +452,23 @@ impl<const VNNI: bool> Simd for Zmm<VNNI> {
     }
 
     #[inline(always)]
+    fn nibbles_of_words(self, a: __m512i, upper: bool) -> __m512i {
+        if !VNNI {
+            return super::nibbles_of_words(self, a, upper);
+        }
+        // SAFETY: the token proves that the CPU has the instructions, VBMI with `VNNI`.
+        unsafe {
+            let half = if upper {
+                _mm512_extracti64x4_epi64::<1>(a)
+            } else {
+                _mm512_castsi512_si256(a)
+            };
+            let bits = _mm512_set1_epi64(0x1c18_1410_0c08_0400);
+            _mm512_multishift_epi64_epi8(bits, _mm512_cvtepu32_epi64(half))
+        }
+    }
+
+    #[inline(always)]
     fn deposit(self, x: u64, mask: u64) -> u64 {
         // SAFETY: the token proves that the CPU has the instruction.
         unsafe { _pdep_u64(x, mask) }

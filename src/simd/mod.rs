@@ -411,6 +411,12 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn pairs_of_halves(self, a: Self::I, i: usize) -> Self::I {
         pairs_of_halves(self, a, i)
     }
+    /// Nibbles of the lower or the upper half of the 32-bit lanes: byte `8 j + l` of the result has nibble `l` of lane `j` as its lowest,
+    /// and anything above. Slow unless [`Simd::BYTE_TABLES`].
+    #[inline(always)]
+    fn nibbles_of_words(self, a: Self::I, upper: bool) -> Self::I {
+        nibbles_of_words(self, a, upper)
+    }
     /// The word at `p` in the first eight lanes, the one after it in the next eight: over one vector (twice) or two.
     /// # Safety
     /// `p` points to 8 readable bytes.
@@ -689,6 +695,18 @@ pub fn prefetch(at: *const u8, bytes: usize, cache: Cache) {
 /// Whether memory that is read once, in order, comes sooner in two steps: Intel's cores have few places for lines on their way
 /// to the first cache and more for those to the second. AMD's have enough of the first.
 pub fn fetches_in_two_steps() -> bool {
+    is_intel()
+}
+
+/// Whether [`Simd::gather_i32`] takes no longer than as many loads. AMD's cores do it in many steps.
+#[inline(always)]
+pub fn gathers_fast() -> bool {
+    is_intel()
+}
+
+/// Levels say what a CPU has; this, what it is good at.
+#[inline(always)]
+fn is_intel() -> bool {
     static INTEL: OnceLock<bool> = OnceLock::new();
     *INTEL.get_or_init(|| {
         #[cfg(target_arch = "x86_64")]
@@ -728,6 +746,21 @@ fn pairs_of_halves<S: Simd>(s: S, a: S::I, i: usize) -> S::I {
         for (b, o) in out[..4 * S::N].iter_mut().enumerate() {
             let from = S::N / 2 * i + b / 8 + 2 * S::N * (b % 8 / 4);
             *o = bytes[from % 64] >> (2 * (b % 4));
+        }
+        s.load_int(out.as_ptr())
+    }
+}
+
+/// [`Simd::nibbles_of_words`] byte by byte.
+#[inline(always)]
+fn nibbles_of_words<S: Simd>(s: S, a: S::I, upper: bool) -> S::I {
+    let (mut bytes, mut out) = ([0u8; 64], [0u8; 64]);
+    // SAFETY: a vector has no more than 64 bytes.
+    unsafe {
+        s.store_int(bytes.as_mut_ptr(), a);
+        let first = if upper { 2 * S::N } else { 0 };
+        for (b, o) in out[..4 * S::N].iter_mut().enumerate() {
+            *o = bytes[(first + b / 2) % 64] >> (4 * (b % 2));
         }
         s.load_int(out.as_ptr())
     }

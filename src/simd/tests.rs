@@ -179,6 +179,8 @@ unsafe fn moves_256<S: Simd>(s: S, x: *const u8, out: &mut Vec<Vec<u8>>) {
             s.splat_i32(s.deposit(0x5a3c_9617, 0x0770_0770_0123_4567) as i32),
             s.gather_i32(x, idx),
             s.and(s.pairs_of_halves(v[1], 1), s.splat_i8(3)),
+            s.and(s.nibbles_of_words(v[1], false), s.splat_i8(15)),
+            s.and(s.nibbles_of_words(v[1], true), s.splat_i8(15)),
             s.narrow_i16(s.shr_i16::<8>(v[0]), s.shr_i16::<8>(v[1])),
             s.splat_i32(s.top_bits_i16(v[0]) as i32),
             s.splat_i32(s.top_bits_i8(v[0]) as i32),

@@ -12,7 +12,7 @@ use super::iqk::{BY4, fields, four_bits, words8};
 use super::weights::{CHUNK, Pattern, Patterns, Scales, Values, Weights};
 use crate::quant::Type;
 use crate::quant::codebook;
-use crate::simd::Simd;
+use crate::simd::{Simd, gathers_fast};
 
 /// A codebook of eight-vectors, on cache lines.
 #[repr(align(64))]
@@ -21,7 +21,7 @@ struct Book<const N: usize>([[i8; 8]; N]);
 static IQ2_XXS: Book<256> = Book(codebook::IQ2_XXS);
 static IQ2_XS: Book<512> = Book(codebook::IQ2_XS);
 static IQ2_S: Book<1024> = Book(codebook::IQ2_S);
-/// Values count from the least.
+/// Values count from the least, as do those of [`IQ1_S_NIBBLES`].
 static IQ1_S: Book<2048> = Book({
     let mut out = codebook::IQ1_S;
     let mut i = 0;
@@ -400,77 +400,125 @@ impl High {
         }
     }
 
-    /// The numbers of a chunk's vectors, the lowest eight bits of which are the bytes at `low`.
+    /// The numbers of a chunk's vectors, the lowest eight bits of which are the bytes at `low`; in two or four vectors.
     ///
     /// # Safety
     /// `low` points to 32 readable bytes, `high` to 16.
     #[inline(always)]
-    unsafe fn numbers<S: Simd>(&'static self, s: S, low: *const u8, high: *const u8) -> [u32; 32] {
-        let mut out = [0; 32];
-        if S::DEPOSITS {
-            const LANES: u64 = 0x0001_0001_0001_0001;
-            for j in 0..8 {
-                // SAFETY: the caller's promise.
-                let (low, high) = unsafe {
-                    (
-                        low.cast::<u32>().add(j).read_unaligned(),
-                        high.cast::<u16>().add(j).read_unaligned(),
-                    )
-                };
-                let low = s.deposit(low.into(), 0xff * LANES);
-                let high = s.deposit(high.into(), (((1 << self.each) - 1) << 8) * LANES);
-                let four = low | high & (0x700 * LANES);
-                for l in 0..4 {
-                    out[4 * j + l] = (four >> (16 * l)) as u32 & 0xffff;
-                }
-            }
-            return out;
-        }
+    unsafe fn numbers<S: Simd>(&'static self, s: S, low: *const u8, high: *const u8) -> [S::I; 4] {
+        let mut out = [s.splat_i32(0); 4];
         // SAFETY: the caller's promise.
         let bytes = unsafe { s.load_128(high) };
         for v in 0..32 / S::N {
             let bits = s.lookup16(bytes, self.bytes.get(s, v));
             let bits = s.and(s.shrv_i32(bits, self.counts.get(s, v)), s.splat_i32(7));
-            // SAFETY: the caller's promise; there are 32 numbers.
-            unsafe {
-                let low = s.load_u8(low.add(S::N * v));
-                let numbers = s.or(low, s.shl_i32::<8>(bits));
-                s.store_int(out.as_mut_ptr().add(S::N * v).cast(), numbers);
+            // SAFETY: the caller's promise.
+            let low = unsafe { s.load_u8(low.add(S::N * v)) };
+            out[v] = s.or(low, s.shl_i32::<8>(bits));
+        }
+        out
+    }
+
+    /// The same in scalar registers.
+    ///
+    /// # Safety
+    /// As [`High::numbers`].
+    #[inline(always)]
+    unsafe fn scalars<S: Simd>(&'static self, s: S, low: *const u8, high: *const u8) -> [u32; 32] {
+        const LANES: u64 = 0x0001_0001_0001_0001;
+        let mut out = [0; 32];
+        for j in 0..8 {
+            // SAFETY: the caller's promise.
+            let (low, high) = unsafe {
+                (
+                    low.cast::<u32>().add(j).read_unaligned(),
+                    high.cast::<u16>().add(j).read_unaligned(),
+                )
+            };
+            let low = s.deposit(low.into(), 0xff * LANES);
+            let high = s.deposit(high.into(), (((1 << self.each) - 1) << 8) * LANES);
+            let four = low | high & (0x700 * LANES);
+            for l in 0..4 {
+                out[4 * j + l] = (four >> (16 * l)) as u32 & 0x7ff;
             }
         }
         out
     }
 }
 
-/// The vectors of a chunk of iq1_s or iq1_m, by their numbers.
-struct Vectors([u32; 32]);
-
-impl Vectors {
-    /// The values of vector `i`, which count from the least: 0, 1, 2.
-    #[inline(always)]
-    fn get<S: Simd>(&self, s: S, i: usize) -> S::I {
-        let mut numbers = [0; 8];
-        for l in 0..4 * S::HALVES {
-            numbers[l] = self.0[4 * S::HALVES * i + l] % 2048;
-        }
-        if S::DEPOSITS {
-            // SAFETY: there are as many eight-vectors.
-            return unsafe { s.quads_at(IQ1_S.0.as_ptr().cast(), numbers) };
-        }
-        IQ1_S.get(s, numbers)
+/// The codebook of iq1_s with a nibble for each value, which counts from the least.
+static IQ1_S_NIBBLES: Words = {
+    let mut out = [0; 2048];
+    let mut i = 0;
+    while i < 8 * 2048 {
+        out[i / 8] |= (IQ1_S.0[i / 8][i % 8] as u32) << (4 * (i % 8));
+        i += 1;
     }
+    Words(out)
+};
 
-    /// Eight times the values, with the shift of an eighth, up or (where a code's bit is set) down; raised where the level wants it.
-    #[inline(always)]
-    fn shifted<S: Simd>(&self, s: S, down: u64, i: usize) -> S::I {
-        let down = (down >> (4 * S::HALVES * i)) as u32;
-        // Eight is taken off that the values had too much, and the offset added, of 128 or 9.
-        let by = if S::VNNI { [119, 121] } else { [0, 2] };
-        s.add_i8(
-            s.shl_i16::<3>(self.get(s, i)),
-            s.select_i64(down, s.splat_i8(by[0]), s.splat_i8(by[1])),
-        )
+/// 2048 words on cache lines.
+#[repr(align(64))]
+struct Words([u32; 2048]);
+
+/// The values of a chunk's vectors of iq1_s or iq1_m, which count from the least: 0, 1, 2. See [`High::numbers`].
+///
+/// # Safety
+/// As [`High::numbers`].
+#[inline(always)]
+unsafe fn vectors<S: Simd>(s: S, high: &'static High, at: [*const u8; 2]) -> [S::I; 8] {
+    let mut out = [s.splat_i32(0); 8];
+    let n = CHUNK / (4 * S::N);
+    // SAFETY: the caller's promise; numbers have eleven bits.
+    unsafe {
+        if S::DEPOSITS && !(S::BYTE_TABLES && gathers_fast()) {
+            let numbers = high.scalars(s, at[0], at[1]);
+            for i in 0..n {
+                let mut eight = [0; 8];
+                for l in 0..4 * S::HALVES {
+                    eight[l] = numbers[4 * S::HALVES * i + l];
+                }
+                out[i] = s.quads_at(IQ1_S.0.as_ptr().cast(), eight);
+            }
+            return out;
+        }
+        let numbers = high.numbers(s, at[0], at[1]);
+        if S::BYTE_TABLES {
+            for v in 0..n / 2 {
+                let words = s.gather_i32(IQ1_S_NIBBLES.0.as_ptr().cast(), numbers[v]);
+                for upper in 0..2 {
+                    let nibbles = s.nibbles_of_words(words, upper == 1);
+                    out[2 * v + upper] = s.and(nibbles, s.splat_i8(15));
+                }
+            }
+            return out;
+        }
+        let mut words = [0; 32];
+        for v in 0..32 / S::N {
+            s.store_int(words.as_mut_ptr().add(S::N * v).cast(), numbers[v]);
+        }
+        for i in 0..n {
+            let mut eight = [0; 8];
+            for l in 0..4 * S::HALVES {
+                eight[l] = words[4 * S::HALVES * i + l];
+            }
+            out[i] = IQ1_S.get(s, eight);
+        }
     }
+    out
+}
+
+/// Eight times vector `i` of the values, with the shift of an eighth, up or (where a code's bit is set) down; raised where the
+/// level wants it.
+#[inline(always)]
+fn shifted<S: Simd>(s: S, values: S::I, down: u64, i: usize) -> S::I {
+    let down = (down >> (4 * S::HALVES * i)) as u32;
+    // Eight is taken off that the values had too much, and the offset added, of 128 or 9.
+    let by = if S::VNNI { [119, 121] } else { [0, 2] };
+    s.add_i8(
+        s.shl_i16::<3>(values),
+        s.select_i64(down, s.splat_i8(by[0]), s.splat_i8(by[1])),
+    )
 }
 
 /// The values count from 0, so that they need no offset; the rest of them, of which a shift of an eighth is a part, is the min.
@@ -488,12 +536,7 @@ impl Weights for Iq1S {
     unsafe fn chunk<S: Simd>(s: S, chunk: *const u8) -> [S::I; 8] {
         static HIGH: High = High::new(3);
         // SAFETY: the caller's promise; offsets are the block's.
-        let vectors = Vectors(unsafe { HIGH.numbers(s, chunk.add(2), chunk.add(34)) });
-        let mut out = [s.splat_i32(0); 8];
-        for i in 0..CHUNK / (4 * S::N) {
-            out[i] = vectors.get(s, i);
-        }
-        out
+        unsafe { vectors(s, &HIGH, [chunk.add(2), chunk.add(34)]) }
     }
     #[inline(always)]
     unsafe fn scales<S: Simd>(s: S, _row: *const u8, chunk: *const u8) -> Scales<S> {
@@ -524,10 +567,10 @@ codebook!(Iq1M, Iq1_m, bytes: 56, group: 16, offset: 9, up: 14, |s, p, i|
 before: {
     static HIGH: High = High::new(4);
     static DOWN: Places = Places::new(4, 1, 0, 3);
-    let vectors = Vectors(HIGH.numbers(s, p, p.add(32)));
+    let values = vectors(s, &HIGH, [p, p.add(32)]);
     let down = DOWN.get(s, p.add(32));
 },
-codes: vectors.shifted(s, down, i),
+codes: shifted(s, values[i], down, i),
 scales: {
     static BY3: Pattern<i32, 16> = Pattern([0, 3, 6, 9, 16, 19, 22, 25, 0, 3, 6, 9, 16, 19, 22, 25]);
     let words = p.add(48).cast::<[u32; 2]>().read_unaligned();
