@@ -44,7 +44,8 @@ unsafe fn floats_16<S: Simd>(s: S, x: *const f32, y: *const f32, out: &mut Vec<V
             s.round(a),
             s.select(s.lt(a, b), a, b),
             // Each lane's bit, in its place.
-            s.select_by_bits(s.bits_of(s.lt(a, b)), a, b),
+            s.select_by_bits(s.bits_of(s.lt(a, b)), 0, a, b),
+            s.select_by_bits(s.bits_of(s.lt(a, b)) << 8, 8, a, b),
             s.to_f32(s.to_i32(a)),
             s.cast_f(s.shl_i32::<4>(s.shr_i32::<5>(s.cast_i(a)))),
             s.lookup16_f32(table, s.to_i32(s.mul(b, s.splat(1.6)))),
