@@ -195,6 +195,9 @@ pub fn level() -> Level {
 thread_local! {
     static FORCED: std::cell::Cell<Option<Level>> = const { std::cell::Cell::new(None) };
 }
+/// The CPU passes for another maker's.
+#[cfg(test)]
+static DISGUISED: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
 
 /// Calls `f` on each level of this CPU, which is in use on this thread meanwhile.
 #[cfg(test)]
@@ -204,6 +207,15 @@ pub fn at_all_levels(mut f: impl FnMut(Level)) {
         f(level);
     }
     FORCED.set(None);
+}
+
+/// Calls `f`, to which the CPU passes for another maker's, as to whatever runs meanwhile: no result depends on it.
+#[cfg(test)]
+pub fn disguised(f: impl FnOnce()) {
+    use std::sync::atomic::Ordering::Relaxed;
+    DISGUISED.store(true, Relaxed);
+    f();
+    DISGUISED.store(false, Relaxed);
 }
 
 /// Vectors of one level. The value is a token: it can only be made (unsafely) where the instructions are known to be there.
@@ -708,7 +720,7 @@ pub fn gathers_fast() -> bool {
 #[inline(always)]
 fn is_intel() -> bool {
     static INTEL: OnceLock<bool> = OnceLock::new();
-    *INTEL.get_or_init(|| {
+    let intel = *INTEL.get_or_init(|| {
         #[cfg(target_arch = "x86_64")]
         {
             let id = std::arch::x86_64::__cpuid(0);
@@ -719,7 +731,10 @@ fn is_intel() -> bool {
         }
         #[cfg(not(target_arch = "x86_64"))]
         false
-    })
+    });
+    #[cfg(test)]
+    let intel = intel != DISGUISED.load(std::sync::atomic::Ordering::Relaxed);
+    intel
 }
 
 /// Runs a task compiled for the level in use.
