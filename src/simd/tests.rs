@@ -177,7 +177,7 @@ unsafe fn moves_256<S: Simd>(s: S, x: *const u8, out: &mut Vec<Vec<u8>>) {
             s.cast_i(s.swap_neighbours(s.cast_f(v[0]))),
             s.load_quads(quads),
             s.quads_at(x, [3, 0, 31, 7, 7, 12, 30, 1]),
-            s.splat_i32(s.deposit(0x5a3c_9617, 0x0770_0770_0123_4567) as i32),
+            s.splat_i32(s.deposit(0b1101, 0xff00_0000_8000_0111) as i32),
             s.gather_i32(x, idx),
             s.and(s.pairs_of_halves(v[1], 1), s.splat_i8(3)),
             s.and(s.nibbles_of_words(v[1], false), s.splat_i8(15)),
@@ -295,8 +295,9 @@ fn arithmetic_is_the_same_at_every_level() {
     assert_eq!(want[0][3], x[3] + y[3]);
     assert_eq!(want[9][0], x[0].round_ties_even());
     // -8.5 * 1.1 * 1.6 is -15, whose last four bits are 1.
-    assert_eq!(want[14][0], x[1]);
+    assert_eq!(want[15][0], x[1]);
     assert_eq!(want[10], want[11]);
+    assert_eq!(want[10], want[12]);
     for level in levels() {
         assert_eq!(run(level), want, "{level:?}");
     }
@@ -349,6 +350,10 @@ fn lanes_move_to_their_places() {
         }
         want.push(dwords(&|l| l ^ 1));
         want.push((0..4 * n).map(|b| x[b / 8 * 11 + b % 8]).collect());
+        let numbers = [3, 0, 31, 7, 7, 12, 30, 1];
+        want.push((0..4 * n).map(|b| x[8 * numbers[b / 8] + b % 8]).collect());
+        // Bits 1, 0, 1, 1 to places 0, 4, 8 and 31.
+        want.push(0x8000_0101u32.to_le_bytes().repeat(n));
         want.push(dwords(&|l| usize::from(dword(2 * n + l)[0] & 63)));
         let pair = |b: usize| {
             let from = n / 2 + b / 8 + 2 * n * (b % 8 / 4);
