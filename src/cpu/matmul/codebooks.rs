@@ -135,7 +135,7 @@ impl Places {
 /// Sign bits of a chunk's 256 values.
 struct Signs<S: Simd> {
     /// With two halves, as words.
-    words: [u32; 9],
+    words: [u32; 8],
     /// Else four words in each 128-bit lane.
     lanes: [S::I; 2],
 }
@@ -143,7 +143,7 @@ struct Signs<S: Simd> {
 impl<S: Simd> Signs<S> {
     #[inline(always)]
     fn new(s: S, bits: <S::Half as Simd>::I) -> Self {
-        let mut words = [0; 9];
+        let mut words = [0; 8];
         let p = words.as_mut_ptr().cast::<u8>();
         // SAFETY: half a vector has eight words.
         unsafe {
