@@ -3,7 +3,7 @@
 //!
 //! Where bytes can be looked up in large tables, a codebook is a table of bytes for each place in its vectors (or for each two
 //! or four places, if values fit in nibbles or pairs of bits), and all of a chunk's vectors are looked up at once. Elsewhere
-//! vectors are loaded from the codebook one by one. Negated values that are raised by 128 are so again, modulo 256.
+//! vectors are loaded from the codebook one by one; so are those of iq1_s and iq1_m also where gathers are slow. Negated values that are raised by 128 are so again, modulo 256.
 
 // Indices go over several arrays; iterators would be closures, which lose the vector instructions.
 #![allow(clippy::needless_range_loop)]
@@ -469,40 +469,33 @@ struct Words([u32; 2048]);
 unsafe fn vectors<S: Simd>(s: S, high: &'static High, at: [*const u8; 2]) -> [S::I; 8] {
     let mut out = [s.splat_i32(0); 8];
     let n = CHUNK / (4 * S::N);
+    let mut numbers = [0; 32];
     // SAFETY: the caller's promise; numbers have eleven bits.
     unsafe {
         if S::DEPOSITS && !(S::BYTE_TABLES && gathers_fast()) {
-            let numbers = high.scalars(s, at[0], at[1]);
-            for i in 0..n {
-                let mut eight = [0; 8];
-                for l in 0..4 * S::HALVES {
-                    eight[l] = numbers[4 * S::HALVES * i + l];
+            numbers = high.scalars(s, at[0], at[1]);
+        } else {
+            let by_vectors = high.numbers(s, at[0], at[1]);
+            if S::BYTE_TABLES {
+                for v in 0..n / 2 {
+                    let words = s.gather_i32(IQ1_S_NIBBLES.0.as_ptr().cast(), by_vectors[v]);
+                    for upper in 0..2 {
+                        let nibbles = s.nibbles_of_words(words, upper == 1);
+                        out[2 * v + upper] = s.and(nibbles, s.splat_i8(15));
+                    }
                 }
-                out[i] = s.quads_at(IQ1_S.0.as_ptr().cast(), eight);
+                return out;
             }
-            return out;
-        }
-        let numbers = high.numbers(s, at[0], at[1]);
-        if S::BYTE_TABLES {
-            for v in 0..n / 2 {
-                let words = s.gather_i32(IQ1_S_NIBBLES.0.as_ptr().cast(), numbers[v]);
-                for upper in 0..2 {
-                    let nibbles = s.nibbles_of_words(words, upper == 1);
-                    out[2 * v + upper] = s.and(nibbles, s.splat_i8(15));
-                }
+            for v in 0..32 / S::N {
+                s.store_int(numbers.as_mut_ptr().add(S::N * v).cast(), by_vectors[v]);
             }
-            return out;
-        }
-        let mut words = [0; 32];
-        for v in 0..32 / S::N {
-            s.store_int(words.as_mut_ptr().add(S::N * v).cast(), numbers[v]);
         }
         for i in 0..n {
             let mut eight = [0; 8];
             for l in 0..4 * S::HALVES {
-                eight[l] = words[4 * S::HALVES * i + l];
+                eight[l] = numbers[4 * S::HALVES * i + l];
             }
-            out[i] = IQ1_S.get(s, eight);
+            out[i] = s.quads_at(IQ1_S.0.as_ptr().cast(), eight);
         }
     }
     out

@@ -151,14 +151,14 @@ fn shifted8<S: Simd>(
     Scales::eight_with_min(s, scale, s.mul(scale, by))
 }
 
-/// Indices of two bits, four groups of 32 to 32 bytes at `p`, see [`bits_of`].
+/// Indices of two bits, four groups of 32 to 32 bytes at `p`, from bit `AT` on; see [`bits_of`].
 ///
 /// # Safety
 /// `p` points to 64 readable bytes.
 #[inline(always)]
-unsafe fn pairs<S: Simd>(s: S, p: *const u8, i: usize) -> S::I {
+unsafe fn pairs<S: Simd, const AT: i32>(s: S, p: *const u8, i: usize) -> S::I {
     // SAFETY: the caller's promise.
-    unsafe { bits_of::<S, 2, 0>(s, p.add(32 * (S::HALVES * i / 4)), i) }
+    unsafe { bits_of::<S, 2, AT>(s, p.add(32 * (S::HALVES * i / 4)), i) }
 }
 
 /// Indices of three bits: [`pairs`] at `low`, and a high bit at `high`.
@@ -168,7 +168,7 @@ unsafe fn pairs<S: Simd>(s: S, p: *const u8, i: usize) -> S::I {
 #[inline(always)]
 unsafe fn triples<S: Simd>(s: S, low: *const u8, high: *const u8, i: usize) -> S::I {
     // SAFETY: the caller's promise.
-    unsafe { s.or(pairs(s, low, i), bits_of::<S, 1, 2>(s, high, i)) }
+    unsafe { s.or(pairs::<S, 0>(s, low, i), bits_of::<S, 1, 2>(s, high, i)) }
 }
 
 /// Nibbles, two groups of 32 to 32 bytes.
@@ -199,10 +199,7 @@ unsafe fn fives<S: Simd>(s: S, low: *const u8, high: *const u8, i: usize) -> S::
 #[inline(always)]
 unsafe fn sixes<S: Simd>(s: S, low: *const u8, high: *const u8, i: usize) -> S::I {
     // SAFETY: the caller's promise.
-    let (low, high) = unsafe {
-        let high = high.add(32 * (S::HALVES * i / 4));
-        (fours(s, low, i), bits_of::<S, 2, 4>(s, high, i))
-    };
+    let (low, high) = unsafe { (fours(s, low, i), pairs::<S, 4>(s, high, i)) };
     s.lookup64(GRID6.get(s), s.or(low, high))
 }
 
@@ -271,7 +268,7 @@ unsafe fn six_bits<S: Simd>(s: S, p: *const u8) -> [S::I; 2] {
 }
 
 per_block!(Iq2K, Iq2_k, bytes: 76, offset: OFFSET2, top: TOP2, shift: 5.0, up: 3, |s, p, i|
-codes: GRID2.lookup(s, pairs(s, p.add(12), i)),
+codes: GRID2.lookup(s, pairs::<S, 0>(s, p.add(12), i)),
 levels: {
     let x = four_bits(s, p.add(4));
     [s.sub_i32(x[0], s.splat_i32(8)), s.sub_i32(x[1], s.splat_i32(8))]
@@ -364,7 +361,7 @@ unsafe fn odd<H: Simd>(h: H, p: *const u8) -> H::I {
 }
 
 per_row!(Iq2Ks, Iq2_ks, bytes: 70, meta: 2, offset: OFFSET2, top: TOP2, shift: 5.0, |s, h, row, p, i|
-    codes: GRID2.lookup(s, pairs(s, p.add(6), i)),
+    codes: GRID2.lookup(s, pairs::<S, 0>(s, p.add(6), i)),
     scale: h.splat_f16(row),
     levels: five_bits(h, p.add(2).cast::<u32>().read_unaligned(), &BY4, p.add(1).read()),
     shifts: u32::from(p.read()));
