@@ -5,8 +5,8 @@
 //! ```
 //!
 //! Columns up to 8 are measured over 192 MiB of weights, more than most caches, and given in GB/s of weights read; more columns
-//! in Gop/s (two per weight and column), and as a share of the limit: what the threads do when they only multiply bytes in
-//! registers, with the level's instructions. Libraries and limit take turns; the figures are medians.
+//! in Gop/s (two per weight and column). Both also as a share of the limit: what the threads do when they only read the same weights, or
+//! only multiply bytes in registers, with the level's instructions. Libraries and limit take turns; the figures are medians.
 
 use std::ffi::{c_int, c_void};
 use std::time::Instant;
@@ -122,6 +122,72 @@ impl Kernel for Limit {
     }
 }
 
+/// Reads memory and does nothing else.
+struct Reading;
+
+#[derive(Clone, Copy)]
+struct ReadingArgs {
+    from: *const u8,
+    bytes: usize,
+    out: *mut u8,
+}
+
+impl Reading {
+    const CHAINS: usize = 8;
+
+    /// Seconds that threads take to read all of these matrices, each an even share of each.
+    fn run(threads: usize, matrices: &[&[u8]]) -> f64 {
+        static KERNEL: Compiled<ReadingArgs> = Compiled::new::<Reading>();
+        let level = ikrs::simd::level();
+        let start = Instant::now();
+        std::thread::scope(|scope| {
+            for ith in 0..threads {
+                scope.spawn(move || {
+                    let mut out = [0u8; 64];
+                    for matrix in matrices {
+                        let share = matrix.len() / threads;
+                        let args = ReadingArgs {
+                            from: matrix[ith * share..].as_ptr(),
+                            bytes: share,
+                            out: out.as_mut_ptr(),
+                        };
+                        // SAFETY: the share is inside the matrix, the array as long as the longest vector.
+                        unsafe { KERNEL.run(level, args) };
+                        std::hint::black_box(&mut out);
+                    }
+                });
+            }
+        });
+        start.elapsed().as_secs_f64()
+    }
+}
+
+impl Kernel for Reading {
+    type Args = ReadingArgs;
+
+    /// The pointers are to so many bytes and to a vector.
+    #[inline(always)]
+    unsafe fn run<S: Simd>(s: S, a: ReadingArgs) {
+        let vector = 4 * S::N;
+        // SAFETY: the caller's promise; what is left at the end is less than a step.
+        unsafe {
+            let mut acc = [s.load_int(a.out); Reading::CHAINS];
+            for at in (0..a.bytes.saturating_sub(Reading::CHAINS * vector))
+                .step_by(Reading::CHAINS * vector)
+            {
+                for (i, acc) in acc.iter_mut().enumerate() {
+                    *acc = s.add_i32(*acc, s.load_int(a.from.add(at + i * vector)));
+                }
+            }
+            let mut sum = acc[0];
+            for acc in acc {
+                sum = s.add_i32(sum, acc);
+            }
+            s.store_int(a.out, sum);
+        }
+    }
+}
+
 /// One measurement: `matrices` products of `[k, n]` weights with `[k, m]` activations.
 struct Case<'a> {
     info: &'a TypeInfo,
@@ -173,7 +239,7 @@ impl Case<'_> {
             + (16 << 20)
     }
 
-    /// Seconds of each of `rounds` runs: the library's, the reference's and the limit's in turns, the last for as many operations.
+    /// Seconds of each of `rounds` runs: the library's, the reference's and the limit's in turns, the last for as many bytes or operations.
     fn run(&self, reference: Option<&Reference>, rounds: usize) -> [Vec<f64>; 3] {
         let (weights, activations) = (self.weights(), self.activations());
         let ctx = Context::new(self.memory(), false).expect("memory");
@@ -181,11 +247,15 @@ impl Case<'_> {
         let x = ctx.new_tensor(Type::F32, &[k, m]).expect("tensor");
         // SAFETY: the tensor has as many values.
         unsafe { std::ptr::copy(activations.as_ptr(), x.data().cast(), activations.len()) };
-        let mut nodes = Vec::new();
+        let (mut nodes, mut matrices) = (Vec::new(), Vec::new());
         for _ in 0..self.matrices {
             let w = ctx.new_tensor(self.info.ty, &[k, n]).expect("tensor");
             // SAFETY: the tensor has as many bytes.
-            unsafe { std::ptr::copy(weights.as_ptr(), w.data().cast(), weights.len()) };
+            let copy = unsafe {
+                std::ptr::copy(weights.as_ptr(), w.data().cast(), weights.len());
+                std::slice::from_raw_parts(w.data().cast::<u8>(), weights.len())
+            };
+            matrices.push(copy);
             nodes.push(ctx.mul_mat(w, x).expect("product"));
         }
         let mut work = vec![0u8; ikrs::cpu::plan(&nodes, self.threads)];
@@ -223,9 +293,10 @@ impl Case<'_> {
                 unsafe { (r.compute)(ctx, graph, self.threads as c_int) };
                 seconds[1].push(start.elapsed().as_secs_f64());
             }
-            if self.m > FEW {
-                seconds[2].push(Limit::run(self.threads, self.ops()));
-            }
+            seconds[2].push(match self.m > FEW {
+                true => Limit::run(self.threads, self.ops()),
+                false => Reading::run(self.threads, &matrices),
+            });
         }
         if let Some((r, ctx, _)) = theirs {
             // SAFETY: nothing of the context is used any more.

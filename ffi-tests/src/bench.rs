@@ -1,14 +1,13 @@
-//! `docs/speed.tsv`, what `measure bench` measured last of each case; from it a section of `docs/performance.md` and a plot.
-//! And the guard, which measures again and compares ratios.
+//! `docs/speed.tsv`, what `measure bench` measured last of each case on each CPU; from it a section of `docs/performance.md` and
+//! plots. And the guard, which measures again and compares ratios.
 
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use crate::acceptance::{Cache, Case, Row, Speed, mean, ratio};
+use crate::acceptance::{Cache, Case, Row, Speed, mean, ratio, this_cpu};
 use crate::paths;
 
-const HEAD: &str =
-    "model\tprompt\tcache\tlevel\tprompt_ikrs\tprompt_wheel\tgeneration_ikrs\tgeneration_wheel";
+const HEAD: &str = "cpu\tmodel\tprompt\tcache\tlevel\tprompt_ikrs\tprompt_wheel\tgeneration_ikrs\tgeneration_wheel";
 /// Where the section begins and ends.
 const MARKS: [&str; 2] = ["<!-- measure bench: begin -->", "<!-- end -->"];
 /// The share of a recorded ratio that a new one may not fall below.
@@ -31,7 +30,8 @@ pub fn recorded() -> Vec<Speed> {
 pub fn record(new: &[Speed]) {
     let mut all = recorded();
     for speed in new {
-        match all.iter_mut().find(|old| old.case == speed.case) {
+        let same = |old: &&mut Speed| (&old.cpu, &old.case) == (&speed.cpu, &speed.case);
+        match all.iter_mut().find(same) {
             Some(old) => *old = speed.clone(),
             None => all.push(speed.clone()),
         }
@@ -48,34 +48,46 @@ pub fn record(new: &[Speed]) {
         .split_once(MARKS[0])
         .and_then(|(before, rest)| Some((before, rest.split_once(MARKS[1])?.1)));
     let (before, after) = parts.expect("docs/performance.md has a place for the tables");
-    let page = format!(
-        "{before}{}\n\n{}\n{}{after}",
-        MARKS[0],
-        section(&all),
-        MARKS[1]
-    );
     let write =
         |name: &str, text: &str| std::fs::write(docs(name), text).expect("docs is writable");
+    let mut sections = String::new();
+    let mut cpus: Vec<&str> = Vec::new();
+    for Speed { cpu, .. } in &all {
+        if !cpus.contains(&&**cpu) {
+            cpus.push(cpu);
+        }
+    }
+    for cpu in cpus {
+        let of_cpu: Vec<&Speed> = all.iter().filter(|s| s.cpu == cpu).collect();
+        let name = format!("speed-{}.svg", cpu.to_lowercase().replace(' ', "-"));
+        write(&name, &plot(&of_cpu));
+        let _ = write!(
+            sections,
+            "### {cpu}\n\n![ratios by type]({name})\n{}\n",
+            section(&of_cpu)
+        );
+    }
+    let page = format!("{before}{}\n\n{sections}{}{after}", MARKS[0], MARKS[1]);
     write("speed.tsv", &table);
-    write("speed.svg", &plot(&all));
     write("performance.md", &page);
 }
 
 /// Measurements at one level, of one length of prompt and type of cache.
 fn series<'a>(
-    all: &'a [Speed],
+    all: &[&'a Speed],
     prompt: usize,
     cache: Cache,
     level: Option<&str>,
 ) -> Vec<&'a Speed> {
     all.iter()
+        .copied()
         .filter(|s| s.case.prompt == prompt && s.case.cache == cache)
         .filter(|s| s.case.level.as_deref() == level)
         .collect()
 }
 
-fn section(all: &[Speed]) -> String {
-    let mut out = String::from("![ratios by type](speed.svg)\n");
+fn section(all: &[&Speed]) -> String {
+    let mut out = String::new();
     for (prompt, cache, level, what) in [
         (512, Cache::F16, None, "The CPU's own level"),
         (512, Cache::F16, Some("x86_64_v3"), "Level x86_64_v3"),
@@ -118,7 +130,7 @@ fn section(all: &[Speed]) -> String {
 }
 
 /// Bars of the ratios of all types, at the CPU's own level.
-fn plot(all: &[Speed]) -> String {
+fn plot(all: &[&Speed]) -> String {
     const LEFT: f64 = 90.0;
     const BAR: f64 = 9.0;
     const TIMES: f64 = 190.0;
@@ -172,13 +184,17 @@ fn plot(all: &[Speed]) -> String {
     out
 }
 
-/// Measures recorded cases of these models again; no ratio may have fallen by more than a machine's noise.
+/// Measures what is recorded of these models on this CPU again; no ratio may have fallen by more than a machine's noise.
 pub fn guard(models: &[String], rounds: usize, mut report: impl FnMut(Row)) {
+    let cpu = this_cpu();
     let cases: Vec<Speed> = recorded()
         .into_iter()
-        .filter(|old| models.contains(&old.case.model) && old.is_comparable())
+        .filter(|old| old.cpu == cpu && models.contains(&old.case.model) && old.is_comparable())
         .collect();
-    assert!(!cases.is_empty(), "docs/speed.tsv has none of {models:?}");
+    assert!(
+        !cases.is_empty(),
+        "docs/speed.tsv has none of {models:?} on {cpu}: run `make bench` before what is to be guarded"
+    );
     for old in cases {
         let new = Case::measure(&old.case, rounds);
         let least = [old.prompt, old.generation].map(|pair| GUARD * ratio(pair));

@@ -479,7 +479,9 @@ macro_rules! encode {
             fn encode<S: Simd>(s: S, values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
                 let xs = values.as_chunks::<BLOCK>().0;
                 for (i, (block, x)) in blocks_mut::<Self>(out).iter_mut().zip(xs).enumerate() {
-                    *block = $block::encode(s, x, &super::search::block_importance(s, x, weights, i));
+                    let weighing = super::search::Weighing::Importance;
+                    let w = super::search::block_importance(s, x, weights, i, weighing);
+                    *block = $block::encode(s, x, &w);
                 }
             }
         }

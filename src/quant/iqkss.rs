@@ -8,7 +8,7 @@ use bytemuck::{Pod, Zeroable};
 use super::grid::{Grid, Iq3, Iq4};
 use super::iqk::{RowScale, decode_groups, odd_levels, odd_shifts, pack_odd_levels, row_scale};
 use super::ladder::{Ladder, Rungs, STEPS, Sums};
-use super::search::{LANES, Lanes};
+use super::search::{LANES, Lanes, Weighing};
 use super::superblock::{BLOCK, Levels, Scaled, Symmetric, nibbles, pack_nibbles};
 use super::{BlockFormat, EncodeVectors, Half, Type, blocks, blocks_mut};
 use crate::simd::Simd;
@@ -195,6 +195,7 @@ impl EncodeVectors for Iq4_kss {
             ladders: &*LADDERS,
             levels: Levels::odd(127.0),
             windows: [1, 2],
+            weighing: Weighing::Importance,
         };
         let store = |d| <[u8; 4] as RowScale>::new(d).get();
         let (d, fits) = scaled.row::<_, 8, 32>(s, values, weights, store);
@@ -495,6 +496,7 @@ impl EncodeVectors for Iq2_kl {
             ladders: &*LADDERS,
             levels: Levels::signed(6),
             windows: [1, 1],
+            weighing: Weighing::Importance,
         };
         let store = |d| Half::saturating(d).get();
         let (d, fits) = scaled.row::<_, 8, 32>(s, values, weights, store);

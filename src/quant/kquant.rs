@@ -9,7 +9,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::grid::Signed;
 use super::ladder::Free;
-use super::search;
+use super::search::{self, Weighing};
 use super::superblock::{self, BLOCK, Levels, Scaled, nibbles, pack_nibbles, pack_pairs, pairs};
 use super::{BlockFormat, Encode, EncodeVectors, Half, Type, blocks, blocks_mut};
 use crate::simd::Simd;
@@ -239,7 +239,7 @@ macro_rules! affine {
             fn encode<S: Simd>(s: S, values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
                 let xs = values.as_chunks().0;
                 for (i, (block, x)) in blocks_mut::<Self>(out).iter_mut().zip(xs).enumerate() {
-                    let w = search::block_importance(s, x, weights, i);
+                    let w = search::block_importance(s, x, weights, i, Weighing::Importance);
                     *block =
                         $block::new(superblock::affine::<S, $groups, $size, $bits, $level_bits>(
                             s,
@@ -380,10 +380,11 @@ macro_rules! symmetric {
                     ladders: &*LADDERS,
                     levels: Levels::signed($level_bits),
                     windows: $windows,
+                    weighing: Weighing::Importance,
                 };
                 let xs = values.as_chunks::<BLOCK>().0;
                 for (i, (block, x)) in blocks_mut::<Self>(out).iter_mut().zip(xs).enumerate() {
-                    let w = search::block_importance(s, x, weights, i);
+                    let w = search::block_importance(s, x, weights, i, Weighing::Importance);
                     *block = $block::new(scaled.block::<_, 16, 16>(s, x, &w, weights.is_some()));
                 }
             }

@@ -6,7 +6,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::search::WIDE;
+use super::search::{WIDE, Weighing};
 use super::{BlockFormat, EncodeVectors, Half, Type, blocks, blocks_mut, search};
 use crate::simd::Simd;
 
@@ -119,7 +119,7 @@ macro_rules! symmetric {
                 match weights {
                     Some(weights) => {
                         for (i, (block, x)) in out.iter_mut().zip(xs).enumerate() {
-                            let w = search::block_importance(s, x, Some(weights), i);
+                            let w = search::block_importance(s, x, Some(weights), i, Weighing::Importance);
                             *block = $block::new(search::symmetric::<BLOCK, $bits>(x, &w));
                         }
                     }
@@ -305,7 +305,13 @@ macro_rules! affine {
                 match weights {
                     Some(weights) => {
                         for (i, (block, x)) in out.iter_mut().zip(xs).enumerate() {
-                            let w = search::block_importance(s, x, Some(weights), i);
+                            let w = search::block_importance(
+                                s,
+                                x,
+                                Some(weights),
+                                i,
+                                Weighing::Importance,
+                            );
                             *block = $block::new(fitted_range::<S, $bits>(s, x, &w));
                         }
                     }

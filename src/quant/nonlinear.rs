@@ -6,7 +6,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::grid::{Grid, Iq4};
 use super::ladder::{Free, Scored};
-use super::search;
+use super::search::{self, Weighing};
 use super::superblock::{self, BLOCK, Levels, Scaled, nibbles, pack_nibbles};
 use super::{BlockFormat, EncodeVectors, Half, Type, blocks, blocks_mut};
 use crate::simd::Simd;
@@ -75,7 +75,10 @@ impl EncodeVectors for Iq4_nl {
         let windows = if weights.is_some() { 3 } else { 1 };
         let xs = values.as_chunks::<SMALL>().0;
         for (i, (block, x)) in blocks_mut::<Self>(out).iter_mut().zip(xs).enumerate() {
-            let (mut scaled, mut w) = (*x, search::block_importance(s, x, weights, i));
+            let (mut scaled, mut w) = (
+                *x,
+                search::block_importance(s, x, weights, i, Weighing::Importance),
+            );
             let Some(unit) = search::normalize(&mut scaled, &mut w) else {
                 *block = Iq4_nlBlock::new(x, 0.0);
                 continue;
@@ -191,10 +194,11 @@ impl EncodeVectors for Iq4_xs {
             ladders: &*LADDERS,
             levels: Levels::signed(6),
             windows: [1, 3],
+            weighing: Weighing::Importance,
         };
         let xs = values.as_chunks::<BLOCK>().0;
         for (i, (block, x)) in blocks_mut::<Self>(out).iter_mut().zip(xs).enumerate() {
-            let w = search::block_importance(s, x, weights, i);
+            let w = search::block_importance(s, x, weights, i, Weighing::Importance);
             *block = Iq4_xsBlock::new(scaled.block::<_, 8, 32>(s, x, &w, weights.is_some()));
         }
     }
@@ -301,7 +305,10 @@ impl EncodeVectors for Mxfp4 {
     fn encode<S: Simd>(s: S, values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
         let xs = values.as_chunks::<SMALL>().0;
         for (i, (block, x)) in blocks_mut::<Self>(out).iter_mut().zip(xs).enumerate() {
-            let (mut scaled, mut w) = (*x, search::block_importance(s, x, weights, i));
+            let (mut scaled, mut w) = (
+                *x,
+                search::block_importance(s, x, weights, i, Weighing::Importance),
+            );
             let Some(unit) = search::normalize(&mut scaled, &mut w) else {
                 *block = Mxfp4Block::zeroed();
                 continue;

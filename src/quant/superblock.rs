@@ -4,7 +4,7 @@
 use super::Half;
 use super::grid::Grid;
 use super::ladder::{self, Ladder, Scored};
-use super::search::{self, WIDE, inverse, limit, round_product};
+use super::search::{self, WIDE, Weighing, inverse, limit, round_product};
 use crate::simd::Simd;
 
 /// Values per block, here.
@@ -85,11 +85,12 @@ pub fn weighted_row<S: Simd, const N: usize>(
     s: S,
     values: &[f32],
     weights: Option<&[f32]>,
+    weighing: Weighing,
 ) -> (Vec<f32>, Vec<f32>) {
     let mut w = vec![0f32; values.len()];
     let blocks = values.as_chunks().0.iter();
     for (i, (x, w)) in blocks.zip(w.as_chunks_mut::<N>().0).enumerate() {
-        *w = search::block_importance(s, x, weights, i);
+        *w = search::block_importance(s, x, weights, i, weighing);
     }
     (values.to_vec(), w)
 }
@@ -171,6 +172,7 @@ pub struct Scaled<'a, G, L> {
     /// How many times [`ladder::STEPS`] scales are scored without and with weights. If few columns have nearly all importance,
     /// scales may be best that are far too small for the others. Without weights none need be, where levels are coarse.
     pub windows: [usize; 2],
+    pub weighing: Weighing,
 }
 
 impl<G: Grid, L: Ladder> Scaled<'_, G, L> {
@@ -311,7 +313,7 @@ impl<G: Grid, L: Ladder> Scaled<'_, G, L> {
         weights: Option<&[f32]>,
         store: impl Fn(f32) -> f32,
     ) -> (f32, Vec<Symmetric<GROUPS>>) {
-        let (mut x, mut w) = weighted_row::<S, BLOCK>(s, values, weights);
+        let (mut x, mut w) = weighted_row::<S, BLOCK>(s, values, weights, self.weighing);
         let weighted = weights.is_some();
         let mut choices = vec![self.nothing::<N>(); x.len() / N];
         let mut d = 0.0;

@@ -3,7 +3,7 @@
 //! hundred candidates. For a sequence `v` in place of values `x` the error under a scale `s` is `Σwx² - 2s Σwxv + s² Σwv²`: both sums
 //! are made once per candidate and serve all scales that are tried.
 
-use super::search::{self, inverse};
+use super::search::{self, Weighing, inverse};
 use super::superblock::{self, BLOCK};
 use super::tiles::{Least, Tile};
 use crate::simd::Simd;
@@ -317,6 +317,7 @@ pub struct Trellis<'a, const G: usize, const LEVELS: usize> {
     /// What the levels stand for.
     pub levels: &'a [f32],
     pub aim: Aim,
+    pub weighing: Weighing,
 }
 
 /// A group under some scales: its codes and the sums `Σwxv`, `Σwv²`.
@@ -478,7 +479,8 @@ impl<const G: usize, const LEVELS: usize> Trellis<'_, G, LEVELS> {
         weights: Option<&[f32]>,
         store: impl Fn(f32) -> f32,
     ) -> (f32, Vec<Choice>) {
-        let (mut x, mut w) = superblock::weighted_row::<S, BLOCK>(s, values, weights);
+        let (mut x, mut w) =
+            superblock::weighted_row::<S, BLOCK>(s, values, weights, self.weighing);
         let mut best = vec![Choice::default(); x.len() / GROUP];
         let Some(unit) = search::normalize(&mut x, &mut w) else {
             return (0.0, best);

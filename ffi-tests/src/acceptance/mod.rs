@@ -15,7 +15,7 @@ pub use encoders::{Matrix, encoders, is_measured, matrices};
 pub use examples::{EXAMPLES, valgrind};
 pub use files::{FileTypes, LAYOUTS, Layout, repacked};
 pub use numbers::{Setting, f32_logits, perplexity, same_for_all_threads};
-pub use speed::{Cache, Case, Speed, all_speeds, mean, ratio, speed, speed_models};
+pub use speed::{Cache, Case, Speed, all_speeds, mean, ratio, speed, speed_models, this_cpu};
 
 /// A line of the table.
 pub struct Row {

@@ -5,6 +5,7 @@ use bytemuck::{Pod, Zeroable};
 use crate::quant::codebook::{DELTA, IQ1_S, put_shifted};
 use crate::quant::iqk::row_scale;
 use crate::quant::kquant::Q8_kBlock;
+use crate::quant::search::Weighing;
 use crate::quant::shifted_search::{self, Format, Group};
 use crate::quant::superblock::weighted_row;
 use crate::quant::{BlockFormat, Encode, EncodeVectors, Half, Type, blocks, blocks_mut};
@@ -192,7 +193,7 @@ fn fit_row<S: Simd, const GROUP: usize>(
     weights: Option<&[f32]>,
     format: Format,
 ) -> (Half, Vec<Group>) {
-    let (mut x, mut w) = weighted_row::<S, 32>(s, values, weights);
+    let (mut x, mut w) = weighted_row::<S, 32>(s, values, weights, Weighing::Importance);
     let mut groups = vec![Group::default(); values.len() / GROUP];
     let d = shifted_search::fit::<S, GROUP>(s, &mut x, &mut w, format, &mut groups);
     (d, groups)
