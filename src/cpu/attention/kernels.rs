@@ -37,37 +37,68 @@ pub struct State {
     pub dv: usize,
 }
 
+/// Rows in memory that are asked for while others are worked on, one for each of these. Rows of one head lie apart, which the
+/// processor does not foresee.
+#[derive(Clone, Copy)]
+pub struct Ahead {
+    pub rows: *const u8,
+    /// Bytes from one to the next.
+    pub stride: usize,
+    /// Bytes of a row; 0 for none.
+    pub bytes: usize,
+}
+
+impl Ahead {
+    pub const NONE: Ahead = Ahead {
+        rows: std::ptr::null(),
+        stride: 0,
+        bytes: 0,
+    };
+
+    #[inline(always)]
+    pub fn ask(&self, row: usize) {
+        let row = self.rows.wrapping_add(row * self.stride);
+        prefetch(row, self.bytes, Cache::First);
+    }
+}
+
 crate::kernels! {
     /// Kernels of attention.
     pub struct Kernels {
         /// `c[m][n] = a[m][k] b[k][n]`, or `+=` if `accumulate`. The last dimension is dense, the strides of `a` and `c` in
-        /// floats, that of `b` in bytes.
+        /// floats, that of `b` in bytes. For each row of `b` one of `ahead` is asked for.
         fn gemm(
             m: usize, n: usize, k: usize, a: *const f32, lda: usize, b: *const u8, ldb: usize, c: *mut f32, ldc: usize,
-            accumulate: bool,
+            accumulate: bool, ahead: &Ahead,
         ) = gemm::<_, f32>;
         /// As [`Kernels::gemm`], with rows of `b` as the cache has them.
         fn gemm_f16(
             m: usize, n: usize, k: usize, a: *const f32, lda: usize, b: *const u8, ldb: usize, c: *mut f32, ldc: usize,
-            accumulate: bool,
+            accumulate: bool, ahead: &Ahead,
         ) = gemm::<_, f16>;
         fn gemm_bf16(
             m: usize, n: usize, k: usize, a: *const f32, lda: usize, b: *const u8, ldb: usize, c: *mut f32, ldc: usize,
-            accumulate: bool,
+            accumulate: bool, ahead: &Ahead,
         ) = gemm::<_, bf16>;
         fn gemm_q8_0(
             m: usize, n: usize, k: usize, a: *const f32, lda: usize, b: *const u8, ldb: usize, c: *mut f32, ldc: usize,
-            accumulate: bool,
+            accumulate: bool, ahead: &Ahead,
         ) = gemm::<_, Q8_0Block>;
         /// Scores of `m` queries (dense, `d` floats each) with `n` keys, `stride` bytes apart: `s[i][j] = q[i] k[j]`, `s` with
-        /// stride [`TILE`].
-        fn scores(m: usize, n: usize, d: usize, q: *const f32, k: *const u8, stride: usize, s: *mut f32) = scores::<_, f32>;
+        /// stride [`TILE`]. For each key one of the rows of `ahead` is asked for.
+        fn scores(
+            m: usize, n: usize, d: usize, q: *const f32, k: *const u8, stride: usize, s: *mut f32, ahead: &Ahead,
+        ) = scores::<_, f32>;
         /// As [`Kernels::scores`], with keys as the cache has them.
-        fn scores_f16(m: usize, n: usize, d: usize, q: *const f32, k: *const u8, stride: usize, s: *mut f32) = scores::<_, f16>;
-        fn scores_bf16(m: usize, n: usize, d: usize, q: *const f32, k: *const u8, stride: usize, s: *mut f32) =
-            scores::<_, bf16>;
-        fn scores_q8_0(m: usize, n: usize, d: usize, q: *const f32, k: *const u8, stride: usize, s: *mut f32) =
-            scores::<_, Q8_0Block>;
+        fn scores_f16(
+            m: usize, n: usize, d: usize, q: *const f32, k: *const u8, stride: usize, s: *mut f32, ahead: &Ahead,
+        ) = scores::<_, f16>;
+        fn scores_bf16(
+            m: usize, n: usize, d: usize, q: *const f32, k: *const u8, stride: usize, s: *mut f32, ahead: &Ahead,
+        ) = scores::<_, bf16>;
+        fn scores_q8_0(
+            m: usize, n: usize, d: usize, q: *const f32, k: *const u8, stride: usize, s: *mut f32, ahead: &Ahead,
+        ) = scores::<_, Q8_0Block>;
         /// Rounds `d` values, a multiple of 32, to what q8_0 makes of them.
         fn round_to_q8_0(d: usize, x: *mut f32) = round_to_q8_0;
         /// Turns `m` rows of `n` scores (stride [`TILE`]) into weights and brings the state up to date.
@@ -98,19 +129,21 @@ unsafe fn gemm<S: Simd, T: Stored>(
     c: *mut f32,
     ldc: usize,
     accumulate: bool,
+    ahead: &Ahead,
 ) {
     // SAFETY: the blocks cover the matrices and do not reach beyond them.
     unsafe {
         let mut i = 0;
         while i < m {
+            let ahead = if i == 0 { ahead } else { &Ahead::NONE };
             let (a, c) = (a.add(i * lda), c.add(i * ldc));
             match m - i {
-                1 => columns::<S, T, 1>(s, n, k, a, lda, b, ldb, c, ldc, accumulate),
-                2 => columns::<S, T, 2>(s, n, k, a, lda, b, ldb, c, ldc, accumulate),
-                3 => columns::<S, T, 3>(s, n, k, a, lda, b, ldb, c, ldc, accumulate),
-                4 => columns::<S, T, 4>(s, n, k, a, lda, b, ldb, c, ldc, accumulate),
-                5 => columns::<S, T, 5>(s, n, k, a, lda, b, ldb, c, ldc, accumulate),
-                _ => columns::<S, T, 6>(s, n, k, a, lda, b, ldb, c, ldc, accumulate),
+                1 => columns::<S, T, 1>(s, n, k, a, lda, b, ldb, c, ldc, accumulate, ahead),
+                2 => columns::<S, T, 2>(s, n, k, a, lda, b, ldb, c, ldc, accumulate, ahead),
+                3 => columns::<S, T, 3>(s, n, k, a, lda, b, ldb, c, ldc, accumulate, ahead),
+                4 => columns::<S, T, 4>(s, n, k, a, lda, b, ldb, c, ldc, accumulate, ahead),
+                5 => columns::<S, T, 5>(s, n, k, a, lda, b, ldb, c, ldc, accumulate, ahead),
+                _ => columns::<S, T, 6>(s, n, k, a, lda, b, ldb, c, ldc, accumulate, ahead),
             }
             i += 6;
         }
@@ -133,19 +166,23 @@ unsafe fn columns<S: Simd, T: Stored, const M: usize>(
     c: *mut f32,
     ldc: usize,
     accumulate: bool,
+    ahead: &Ahead,
 ) {
     let mut j = 0;
+    let ahead = |j: usize| if j == 0 { ahead } else { &Ahead::NONE };
     // SAFETY: blocks of columns up to `n`.
     unsafe {
         // Six rows of four 512-bit vectors, or of two 256-bit ones, and what they are made of fit the registers.
         while S::N == 16 && j + 4 * S::N <= n {
             let c = c.add(j);
-            block::<S, T, M, 4>(s, j, S::N, k, a, lda, b, ldb, c, ldc, accumulate);
+            let ahead = ahead(j);
+            block::<S, T, M, 4>(s, j, S::N, k, a, lda, b, ldb, c, ldc, accumulate, ahead);
             j += 4 * S::N;
         }
         while j + 2 * S::N <= n {
             let c = c.add(j);
-            block::<S, T, M, 2>(s, j, S::N, k, a, lda, b, ldb, c, ldc, accumulate);
+            let ahead = ahead(j);
+            block::<S, T, M, 2>(s, j, S::N, k, a, lda, b, ldb, c, ldc, accumulate, ahead);
             j += 2 * S::N;
         }
         while j < n {
@@ -162,6 +199,7 @@ unsafe fn columns<S: Simd, T: Stored, const M: usize>(
                 c,
                 ldc,
                 accumulate,
+                ahead(j),
             );
             j += S::N;
         }
@@ -185,6 +223,7 @@ unsafe fn block<S: Simd, T: Stored, const M: usize, const V: usize>(
     c: *mut f32,
     ldc: usize,
     accumulate: bool,
+    ahead: &Ahead,
 ) {
     let whole = last == S::N;
     let mut acc = [[s.zero(); V]; M];
@@ -204,9 +243,7 @@ unsafe fn block<S: Simd, T: Stored, const M: usize, const V: usize>(
         }
         for p in 0..k {
             let from = b.add(p * ldb);
-            if T::PREFETCH {
-                ask_ahead(from.add(T::bytes(first)), ldb, T::bytes(V * S::N));
-            }
+            ahead.ask(p);
             let mut row = [s.zero(); V];
             for v in 0..V {
                 let left = if whole { S::N } else { last };
@@ -247,17 +284,19 @@ unsafe fn scores<S: Simd, T: Stored>(
     k: *const u8,
     stride: usize,
     out: *mut f32,
+    ahead: &Ahead,
 ) {
     let mut i = 0;
     while i < m {
         let (q, out) = (q.wrapping_add(i * d), out.wrapping_add(i * TILE));
+        let ahead = if i == 0 { ahead } else { &Ahead::NONE };
         // SAFETY: the queries that are left.
         unsafe {
             match m - i {
-                1 => scores_of::<S, T, 1>(s, n, d, q, k, stride, out),
-                2 | 3 => scores_of::<S, T, 2>(s, n, d, q, k, stride, out),
-                _ if S::N < 16 => scores_of::<S, T, 2>(s, n, d, q, k, stride, out),
-                _ => scores_of::<S, T, 4>(s, n, d, q, k, stride, out),
+                1 => scores_of::<S, T, 1>(s, n, d, q, k, stride, out, ahead),
+                2 | 3 => scores_of::<S, T, 2>(s, n, d, q, k, stride, out, ahead),
+                _ if S::N < 16 => scores_of::<S, T, 2>(s, n, d, q, k, stride, out, ahead),
+                _ => scores_of::<S, T, 4>(s, n, d, q, k, stride, out, ahead),
             }
         }
         i += match m - i {
@@ -282,6 +321,7 @@ unsafe fn scores_of<S: Simd, T: Stored, const M: usize>(
     k: *const u8,
     stride: usize,
     out: *mut f32,
+    ahead: &Ahead,
 ) {
     let half = s.half();
     let mut j = 0;
@@ -290,9 +330,7 @@ unsafe fn scores_of<S: Simd, T: Stored, const M: usize>(
         let mut rows = [k; KEYS];
         for r in 0..KEYS {
             rows[r] = k.wrapping_add((j + r).min(n - 1) * stride);
-            if T::PREFETCH {
-                ask_ahead(rows[r], stride, T::bytes(d));
-            }
+            ahead.ask(j + r);
         }
         let mut acc = [[s.zero(); KEYS]; M];
         let mut p = 0;
@@ -498,19 +536,11 @@ unsafe fn transpose<S: Simd>(s: S, n: usize, d: usize, k: *const f32, ldk: usize
     }
 }
 
-/// How many rows ahead memory is asked for: rows of one head lie apart, which the processor does not foresee.
+/// How many rows ahead memory is asked for when rows are converted.
 const AHEAD: usize = 16;
-
-/// Asks for the row that comes [`AHEAD`] rows later.
-#[inline(always)]
-fn ask_ahead(row: *const u8, stride: usize, bytes: usize) {
-    prefetch(row.wrapping_add(AHEAD * stride), bytes, Cache::First);
-}
 
 /// What rows of keys, values and of other matrices can be made of.
 trait Stored {
-    /// The rows come from memory, which is asked for ahead.
-    const PREFETCH: bool;
     /// Bytes of `n` values.
     fn bytes(n: usize) -> usize;
     /// Values `i` and following, a multiple of `N`, of a row; `left` of them are there (at most N).
@@ -521,10 +551,8 @@ trait Stored {
 }
 
 macro_rules! floats {
-    ($t:ty, $prefetch:literal, $load:ident, $load_part:ident) => {
+    ($t:ty, $load:ident, $load_part:ident) => {
         impl Stored for $t {
-            const PREFETCH: bool = $prefetch;
-
             fn bytes(n: usize) -> usize {
                 n * size_of::<$t>()
             }
@@ -544,13 +572,11 @@ macro_rules! floats {
         }
     };
 }
-floats!(f32, false, load, load_part);
-floats!(f16, true, load_f16, load_f16_part);
-floats!(bf16, true, load_bf16, load_bf16_part);
+floats!(f32, load, load_part);
+floats!(f16, load_f16, load_f16_part);
+floats!(bf16, load_bf16, load_bf16_part);
 
 impl Stored for Q8_0Block {
-    const PREFETCH: bool = true;
-
     fn bytes(n: usize) -> usize {
         n / 32 * size_of::<Q8_0Block>()
     }
@@ -582,7 +608,7 @@ unsafe fn rows<S: Simd, T: Stored>(
 ) {
     for r in 0..n {
         let row = from.wrapping_add(r * stride);
-        ask_ahead(row, stride, T::bytes(d));
+        prefetch(row.wrapping_add(AHEAD * stride), T::bytes(d), Cache::First);
         let mut i = 0;
         while i < d {
             // SAFETY: at most the values that are left of the row.

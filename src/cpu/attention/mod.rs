@@ -12,7 +12,7 @@ mod kernels;
 mod tests;
 
 use half::f16;
-use kernels::{Kernels, Softening, State, TILE};
+use kernels::{Ahead, Kernels, Softening, State, TILE};
 
 use super::ops::{View, alibi_slope};
 use super::task::Task;
@@ -218,30 +218,36 @@ pub fn flash_attn_ext(task: &Task, node: Tensor) {
     let per_key = n_head / n_head_kv;
     let blocks = n_q.div_ceil(a.queries);
     let pieces = n_seq * n_head_kv * a.groups * blocks * a.chunks;
-    loop {
-        let number = task.next();
-        if number >= pieces {
-            break;
-        }
-        // Neighbouring heads' keys lie side by side in memory, so their pieces come one after the other. The last queries come
-        // first: with a causal mask they see the most keys.
-        let places = n_seq * n_head_kv * a.groups;
+    // Neighbouring heads' keys lie side by side in memory, so their pieces come one after the other. The last queries come
+    // first: with a causal mask they see the most keys.
+    let places = n_seq * n_head_kv * a.groups;
+    let piece = |number: usize| {
         let (place, rest) = (number % places, number / places);
         let (chunk, block) = (rest % a.chunks, blocks - 1 - rest / a.chunks);
         let (group, place) = (place % a.groups, place / a.groups);
         let (head_kv, seq) = (place % n_head_kv, place / n_head_kv);
         let first = head_kv * per_key + group * a.heads;
-        let piece = Piece {
+        Piece {
             seq,
             head_kv,
             heads: first..(first + a.heads).min((head_kv + 1) * per_key),
             queries: block * a.queries..((block + 1) * a.queries).min(n_q),
             keys: chunk * a.chunk..((chunk + 1) * a.chunk).min(n_kv),
             chunk,
-        };
+        }
+    };
+    // Pieces of few queries are alike, and a thread goes on with the neighbour of its last one.
+    let alike = n_q <= FEW;
+    let next = || match alike {
+        true => task.claim(pieces),
+        false => Some(task.next()).filter(|&number| number < pieces),
+    };
+    while let Some(number) = next() {
+        let then = (alike && number + 1 < pieces).then(|| piece(number + 1));
+        let piece = piece(number);
         // SAFETY: the shapes were checked, and the piece is inside them; the scratch memory is this worker's.
         unsafe {
-            compute(&a, kernels, &scratch, &piece);
+            compute(&a, kernels, &scratch, &piece, then.as_ref());
             if a.chunks == 1 {
                 finish(&a, &scratch.state, &piece);
             } else {
@@ -258,15 +264,27 @@ pub fn flash_attn_ext(task: &Task, node: Tensor) {
     }
 }
 
-/// Brings the state of the piece's rows, head by head and query by query, to what its keys give.
+/// Brings the state of the piece's rows, head by head and query by query, to what its keys give. Keys that the piece `then` begins with
+/// are asked for.
 ///
 /// # Safety
 /// The piece is inside the node; the scratch memory is large enough and nobody else's.
-unsafe fn compute(a: &Attention, kernels: &Kernels, scratch: &Scratch, piece: &Piece) {
+unsafe fn compute(
+    a: &Attention,
+    kernels: &Kernels,
+    scratch: &Scratch,
+    piece: &Piece,
+    then: Option<&Piece>,
+) {
     let (dk, dv) = (a.k.ne[0], a.v.ne[0]);
     let n_queries = piece.queries.len();
     let rows = piece.heads.len() * n_queries;
-    let kv_seq = piece.seq / (a.q.ne[3] / a.k.ne[3]);
+    let kv_seq = |piece: &Piece| piece.seq / (a.q.ne[3] / a.k.ne[3]);
+    let ahead = |t: &View, piece: &Piece, first: usize| Ahead {
+        rows: t.row([first, piece.head_kv, kv_seq(piece)]),
+        stride: t.nb[1],
+        bytes: t.info.row_size(t.ne[0]),
+    };
     let Scratch {
         q,
         tile,
@@ -315,9 +333,10 @@ unsafe fn compute(a: &Attention, kernels: &Kernels, scratch: &Scratch, piece: &P
                 first,
                 n,
                 head: piece.head_kv,
-                seq: kv_seq,
+                seq: kv_seq(piece),
             };
             if rows <= FEW_ROWS {
+                let ahead = ahead(&a.v, piece, first);
                 let (ty, k, stride) = direct(kernels, &a.k, &at, tile);
                 let kernel = match ty {
                     Type::F16 => Kernels::scores_f16,
@@ -325,13 +344,16 @@ unsafe fn compute(a: &Attention, kernels: &Kernels, scratch: &Scratch, piece: &P
                     Type::Q8_0 => Kernels::scores_q8_0,
                     _ => Kernels::scores,
                 };
-                kernel(kernels, rows, n, dk, q, k, stride, scores);
+                kernel(kernels, rows, n, dk, q, k, stride, scores, &ahead);
             } else {
                 let (k, ldk) = floats(kernels, &a.k, &at, tile);
                 kernels.transpose(n, dk, k, ldk, keys);
                 let (columns, stride) = (n.next_multiple_of(8), 4 * TILE);
                 let keys = keys.cast::<u8>();
-                kernels.gemm(rows, columns, dk, q, dk, keys, stride, scores, TILE, false);
+                let none = &Ahead::NONE;
+                kernels.gemm(
+                    rows, columns, dk, q, dk, keys, stride, scores, TILE, false, none,
+                );
             }
             for (i, head) in piece.heads.clone().enumerate() {
                 let how = Softening {
@@ -365,8 +387,14 @@ unsafe fn compute(a: &Attention, kernels: &Kernels, scratch: &Scratch, piece: &P
                 Type::Q8_0 => Kernels::gemm_q8_0,
                 _ => Kernels::gemm,
             };
+            let next = match (first + TILE < piece.keys.end, then) {
+                _ if rows > FEW_ROWS => Ahead::NONE,
+                (true, _) => ahead(&a.k, piece, first + TILE),
+                (false, Some(then)) => ahead(&a.k, then, then.keys.start),
+                (false, None) => Ahead::NONE,
+            };
             kernel(
-                kernels, rows, dv, n, scores, TILE, v, stride, state.out, dv, true,
+                kernels, rows, dv, n, scores, TILE, v, stride, state.out, dv, true, &next,
             );
         }
     }
