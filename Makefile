@@ -33,7 +33,8 @@ test: ## everything: formatting, lints, Rust tests, C and C++ tests, comparison 
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) test --workspace --release
 
-bench: $(BUILD) ## speed of every type beside the reference, in alternating runs; writes docs/performance.md
+bench: $(BUILD) ## kernels beside the machine's limits, then every type beside the reference, in alternating runs; writes docs/performance.md
+	$(CARGO) bench --bench matmul
 	$(CARGO) run --release -p ffi-tests --bin measure -- bench
 
 guard: $(BUILD) ## measures some speeds again: fails if ikrs has lost against the reference since `make bench`

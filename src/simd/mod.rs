@@ -704,8 +704,8 @@ pub fn prefetch(at: *const u8, bytes: usize, cache: Cache) {
     let _ = (at, bytes, cache);
 }
 
-/// Whether memory that is read once, in order, comes sooner in two steps: Intel's cores have few places for lines on their way
-/// to the first cache and more for those to the second. AMD's have enough of the first.
+/// Whether memory that is read once, in order, comes sooner in two steps, and only a little ahead: Intel's cores have few places for
+/// lines on their way to the first cache and more for those to the second. AMD's have enough of the first.
 pub fn fetches_in_two_steps() -> bool {
     is_intel()
 }

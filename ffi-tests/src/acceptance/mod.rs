@@ -15,7 +15,9 @@ pub use encoders::{Matrix, encoders, is_measured, matrices};
 pub use examples::{EXAMPLES, valgrind};
 pub use files::{FileTypes, LAYOUTS, Layout, repacked};
 pub use numbers::{Setting, f32_logits, perplexity, same_for_all_threads};
-pub use speed::{Cache, Case, Speed, all_speeds, mean, ratio, speed, speed_models, this_cpu};
+pub use speed::{
+    Cache, Case, Speed, long_speeds, mean, ratio, short_speeds, speed, speed_models, this_cpu,
+};
 
 /// A line of the table.
 pub struct Row {
@@ -100,7 +102,9 @@ pub fn all(mut report: impl FnMut(Row)) {
     for model in SPEED_MODELS {
         speed(model, 5, 1.0).into_iter().for_each(&mut report);
     }
-    all_speeds(&speed_models(), 5, &mut |_| (), &mut report);
+    short_speeds(&speed_models(), 5, &mut |_| (), &mut report);
+    // Each round is long, so that fewer do.
+    long_speeds(&speed_models(), 3, &mut |_| (), &mut report);
     encoders(ENCODER_STEP, &[], true, &mut report);
     let files = FileTypes::new();
     for layout in &LAYOUTS {

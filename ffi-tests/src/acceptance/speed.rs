@@ -63,14 +63,16 @@ impl Case {
         self.model.strip_prefix("pad-").unwrap_or(&self.model)
     }
 
-    /// Tokens per second of the prompt and of generation; `None` if the library could not do it.
-    fn once(&self, who: Who) -> Option<[f64; 2]> {
+    /// Tokens per second of the prompt and of generation, the median of so many times in one process; `None` if the library could
+    /// not do it.
+    fn once(&self, who: Who, times: usize) -> Option<[f64; 2]> {
         let (prompt, generated) = (self.prompt.to_string(), GENERATED.to_string());
+        let times = times.to_string();
         let cache = match self.cache {
             Cache::F16 => "1",
             Cache::Q8_0 => "8",
         };
-        let args = ["speed", "--pp", &prompt, "--tg", &generated, "-r", "1"];
+        let args = ["speed", "--pp", &prompt, "--tg", &generated, "-r", &times];
         let mut command = drive_file(who, &models::model(&self.model), &args);
         command.args(["--ctk", cache, "--ctv", cache]);
         if let (Who::Ikrs, Some(level)) = (who, &self.level) {
@@ -92,7 +94,7 @@ impl Case {
             // Who goes first changes, since the machine's speed drifts.
             for turn in 0..2 {
                 let who = (round + turn) % 2;
-                let figure = self.once([Who::Ikrs, Who::Reference][who]);
+                let figure = self.once([Who::Ikrs, Who::Reference][who], 1);
                 assert!(who == 1 || figure.is_some(), "ikrs fails: {self:?}");
                 figures[who].extend(figure);
             }
@@ -297,7 +299,8 @@ fn share_of_bandwidth(rounds: usize) -> Row {
     let (mut reading, mut generating) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
         reading.push(read_bandwidth(&bytes, 2));
-        let tokens = Case::new("pad-q8_0").once(Who::Ikrs).expect("ikrs runs")[1];
+        let speeds = Case::new("pad-q8_0").once(Who::Ikrs, 3);
+        let tokens = speeds.expect("ikrs runs")[1];
         generating.push(tokens * bytes.len() as f64 / 1e9);
         reading.push(read_bandwidth(&bytes, 2));
     }
@@ -315,14 +318,16 @@ fn share_of_bandwidth(rounds: usize) -> Row {
     }
 }
 
-/// Every type at the CPU's own level and at x86_64_v3, and long prompts: the targets of `docs/performance.md`. Measurements are
-/// given to `keep`, rows to `report`.
-pub fn all_speeds(
+/// Every type at the CPU's own level and at x86_64_v3. Measurements are given to `keep`, rows with the targets to `report`.
+pub fn short_speeds(
     models: &[String],
     rounds: usize,
     keep: &mut impl FnMut(Speed),
     report: &mut impl FnMut(Row),
 ) {
+    if models.iter().any(|model| model == "pad-q8_0") {
+        report(share_of_bandwidth(rounds));
+    }
     let of_types: [(Option<&str>, [f64; 2]); 2] =
         [(None, [2.3, 1.5]), (Some("x86_64_v3"), [1.15, 1.15])];
     for (level, means) in of_types {
@@ -356,13 +361,17 @@ pub fn all_speeds(
             });
         }
     }
-    if models.iter().any(|model| model == "pad-q8_0") {
-        report(share_of_bandwidth(rounds));
-    }
+}
+
+/// Long prompts, with a cache of either type.
+pub fn long_speeds(
+    models: &[String],
+    rounds: usize,
+    keep: &mut impl FnMut(Speed),
+    report: &mut impl FnMut(Row),
+) {
     for model in models {
         for cache in [Cache::F16, Cache::Q8_0] {
-            // Each round is long, so that fewer do.
-            let rounds = rounds.min(3);
             let speed = Case::new(model).long(cache).measure(rounds);
             speed
                 .rows(rounds, [1.2, 1.2])

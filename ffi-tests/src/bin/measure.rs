@@ -2,7 +2,7 @@
 //! part about encoders: `all` stands for all rows instead of a sample, names choose types. `measure files` takes the part about
 //! files of each type, with perplexities over `CHUNKS` chunks (24; 0 for none). `measure types` writes docs/types.md and its plot.
 //! `measure bench` measures speeds of models (all types, or `pad-TYPE` ...) in `ROUNDS` rounds (5) and writes them to
-//! docs/performance.md; `measure tables` only writes what docs/speed.tsv says; `measure guard` compares them, measured again, with what is
+//! docs/performance.md; `short` leaves out prompts of 4096 tokens (up to three rounds), `long` all others. `measure tables` only writes what docs/speed.tsv says; `measure guard` compares them, measured again, with what is
 //! there.
 
 use std::process::ExitCode;
@@ -22,6 +22,10 @@ fn main() -> ExitCode {
         Some("tables") => bench::record(&[]),
         Some(what @ ("bench" | "guard")) => {
             let mut models: Vec<String> = std::env::args().skip(2).collect();
+            let part = models.first().cloned().unwrap_or_default();
+            if ["short", "long"].contains(&&*part) {
+                models.remove(0);
+            }
             let rounds = models.first().and_then(|n| n.parse::<usize>().ok());
             if rounds.is_some() {
                 models.remove(0);
@@ -38,7 +42,12 @@ fn main() -> ExitCode {
                 }
                 // Written as they come: all of them take an hour.
                 let mut keep = |speed| bench::record(&[speed]);
-                acceptance::all_speeds(&models, rounds, &mut keep, &mut report);
+                if part != "long" {
+                    acceptance::short_speeds(&models, rounds, &mut keep, &mut report);
+                }
+                if part != "short" {
+                    acceptance::long_speeds(&models, rounds.min(3), &mut keep, &mut report);
+                }
             }
         }
         Some("encoders") => {
@@ -66,7 +75,7 @@ fn main() -> ExitCode {
         }
         _ => {
             eprintln!(
-                "usage: measure acceptance | bench [ROUNDS] [MODEL...] | tables | guard [ROUNDS] [MODEL...] | encoders [all] [TYPE...] | \
+                "usage: measure acceptance | bench [short|long] [ROUNDS] [MODEL...] | tables | guard [ROUNDS] [MODEL...] | encoders [all] [TYPE...] | \
                  files [CHUNKS] [FILETYPE...] | types"
             );
             return ExitCode::from(2);

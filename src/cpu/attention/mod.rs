@@ -18,6 +18,7 @@ use super::ops::{View, alibi_slope};
 use super::task::Task;
 use crate::graph::{Tensor, params};
 use crate::quant::Type;
+use crate::simd;
 
 /// Rows (queries times heads) that are worked on together, at most.
 const ROWS: usize = 96;
@@ -25,6 +26,8 @@ const ROWS: usize = 96;
 const FEW: usize = 8;
 /// Rows whose scores are computed one by one instead of by a matrix product with the transposed keys.
 const FEW_ROWS: usize = 12;
+/// How many rows ahead memory is asked for, where few lines may be on their way at a time.
+const AHEAD: usize = 16;
 /// Keys per chunk, at least.
 const CHUNK: usize = 128;
 /// Chunks, about.
@@ -202,6 +205,15 @@ struct Piece {
     chunk: usize,
 }
 
+/// What memory is asked for while a piece of few queries is computed.
+enum Asking {
+    /// Rows a little behind those at work.
+    Near,
+    /// Values while scores are computed, the next keys while values are added; at the end those of the `next` piece. The piece's
+    /// own first keys have been asked for unless it is `fresh`.
+    Far { fresh: bool, next: Option<Piece> },
+}
+
 /// Computes the node.
 pub fn flash_attn_ext(task: &Task, node: Tensor) {
     let Some(a) = Attention::of(node) else {
@@ -242,12 +254,21 @@ pub fn flash_attn_ext(task: &Task, node: Tensor) {
         true => task.claim(pieces),
         false => Some(task.next()).filter(|&number| number < pieces),
     };
+    let far = alike && !simd::fetches_in_two_steps();
+    // The piece whose first keys this worker has asked for.
+    let mut asked = None;
     while let Some(number) = next() {
-        let then = (alike && number + 1 < pieces).then(|| piece(number + 1));
+        let fresh = asked != Some(number);
+        asked = (far && number + 1 < pieces).then_some(number + 1);
+        let next = asked.map(&piece);
+        let asking = match far {
+            true => Asking::Far { fresh, next },
+            false => Asking::Near,
+        };
         let piece = piece(number);
         // SAFETY: the shapes were checked, and the piece is inside them; the scratch memory is this worker's.
         unsafe {
-            compute(&a, kernels, &scratch, &piece, then.as_ref());
+            compute(&a, kernels, &scratch, &piece, &asking);
             if a.chunks == 1 {
                 finish(&a, &scratch.state, &piece);
             } else {
@@ -264,8 +285,7 @@ pub fn flash_attn_ext(task: &Task, node: Tensor) {
     }
 }
 
-/// Brings the state of the piece's rows, head by head and query by query, to what its keys give. Keys that the piece `then` begins with
-/// are asked for.
+/// Brings the state of the piece's rows, head by head and query by query, to what its keys give.
 ///
 /// # Safety
 /// The piece is inside the node; the scratch memory is large enough and nobody else's.
@@ -274,7 +294,7 @@ unsafe fn compute(
     kernels: &Kernels,
     scratch: &Scratch,
     piece: &Piece,
-    then: Option<&Piece>,
+    asking: &Asking,
 ) {
     let (dk, dv) = (a.k.ne[0], a.v.ne[0]);
     let n_queries = piece.queries.len();
@@ -292,6 +312,12 @@ unsafe fn compute(
         scores,
         state,
     } = *scratch;
+    if let Asking::Far { fresh: true, .. } = asking
+        && rows <= FEW_ROWS
+    {
+        let keys = ahead(&a.k, piece, piece.keys.start);
+        (0..TILE.min(piece.keys.len())).for_each(|row| keys.ask(row));
+    }
     // SAFETY: see the caller's promise; each step stays inside the sizes of `Scratch::sizes`.
     unsafe {
         let mut row = 0;
@@ -336,7 +362,10 @@ unsafe fn compute(
                 seq: kv_seq(piece),
             };
             if rows <= FEW_ROWS {
-                let ahead = ahead(&a.v, piece, first);
+                let ahead = match asking {
+                    Asking::Near => ahead(&a.k, piece, first + AHEAD),
+                    Asking::Far { .. } => ahead(&a.v, piece, first),
+                };
                 let (ty, k, stride) = direct(kernels, &a.k, &at, tile);
                 let kernel = match ty {
                     Type::F16 => Kernels::scores_f16,
@@ -387,14 +416,17 @@ unsafe fn compute(
                 Type::Q8_0 => Kernels::gemm_q8_0,
                 _ => Kernels::gemm,
             };
-            let next = match (first + TILE < piece.keys.end, then) {
+            let ahead = match asking {
                 _ if rows > FEW_ROWS => Ahead::NONE,
-                (true, _) => ahead(&a.k, piece, first + TILE),
-                (false, Some(then)) => ahead(&a.k, then, then.keys.start),
-                (false, None) => Ahead::NONE,
+                Asking::Near => ahead(&a.v, piece, first + AHEAD),
+                _ if first + TILE < piece.keys.end => ahead(&a.k, piece, first + TILE),
+                Asking::Far {
+                    next: Some(next), ..
+                } => ahead(&a.k, next, next.keys.start),
+                Asking::Far { next: None, .. } => Ahead::NONE,
             };
             kernel(
-                kernels, rows, dv, n, scores, TILE, v, stride, state.out, dv, true, &next,
+                kernels, rows, dv, n, scores, TILE, v, stride, state.out, dv, true, &ahead,
             );
         }
     }
