@@ -311,5 +311,5 @@ macro_rules! encode {
 }
 encode!(Iq1_kt, Iq1_ktBlock, &[&*IQ1], UNEVEN, aim: Aim::Spread(31.0, 46.0), magnitudes: false, tried: 4, weighing: Importance);
 encode!(Iq2_kt, Iq2_ktBlock, &[&*IQ2], UNEVEN, aim: Aim::Spread(31.0, 46.0), magnitudes: false, tried: 4, weighing: Importance);
-encode!(Iq3_kt, Iq3_ktBlock, &[&*IQ3], UNSIGNED, aim: Aim::Largest(74.0, 126.0), magnitudes: true, tried: 6, weighing: Evened);
-encode!(Iq4_kt, Iq4_ktBlock, &[&IQ4[0], &IQ4[1]], SEVEN_BITS, aim: Aim::Largest(76.0, 138.0), magnitudes: false, tried: 8, weighing: Evened);
+encode!(Iq3_kt, Iq3_ktBlock, &[&*IQ3], UNSIGNED, aim: Aim::Largest(74.0, 126.0), magnitudes: true, tried: 6, weighing: Importance);
+encode!(Iq4_kt, Iq4_ktBlock, &[&IQ4[0], &IQ4[1]], SEVEN_BITS, aim: Aim::Largest(76.0, 138.0), magnitudes: false, tried: 8, weighing: Importance);
