@@ -7,7 +7,6 @@ use bytemuck::{Pod, Zeroable};
 
 use super::grid::{Grid, Iq4};
 use super::iqk::{RowScale, row_scale};
-use super::search::Weighing;
 use super::superblock::BLOCK;
 use super::trellis_search::{Aim, Choice, Index, Trellis};
 use super::{BlockFormat, EncodeVectors, Type, blocks, blocks_mut};
@@ -280,7 +279,7 @@ impl Iq4_ktBlock {
 /// Makes a type that can be written: from its indexes and levels; `magnitudes` where signs are stored apart.
 macro_rules! encode {
     ($ty:ident, $block:ident, $indexes:expr, $levels:expr, aim: $aim:expr,
-     magnitudes: $magnitudes:literal, tried: $tried:literal, weighing: $weighing:ident) => {
+     magnitudes: $magnitudes:literal, tried: $tried:literal) => {
         impl EncodeVectors for $ty {
             #[inline(always)]
             fn encode<S: Simd>(s: S, values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
@@ -295,7 +294,6 @@ macro_rules! encode {
                     indexes: $indexes,
                     levels: &$levels,
                     aim: $aim,
-                    weighing: Weighing::$weighing,
                 };
                 let (d, choices) = trellis.row(s, &x, weights, store);
                 out[..4].copy_from_slice(&<[u8; 4] as RowScale>::new(d));
@@ -309,7 +307,7 @@ macro_rules! encode {
         }
     };
 }
-encode!(Iq1_kt, Iq1_ktBlock, &[&*IQ1], UNEVEN, aim: Aim::Spread(31.0, 46.0), magnitudes: false, tried: 4, weighing: Importance);
-encode!(Iq2_kt, Iq2_ktBlock, &[&*IQ2], UNEVEN, aim: Aim::Spread(31.0, 46.0), magnitudes: false, tried: 4, weighing: Importance);
-encode!(Iq3_kt, Iq3_ktBlock, &[&*IQ3], UNSIGNED, aim: Aim::Largest(74.0, 126.0), magnitudes: true, tried: 6, weighing: Importance);
-encode!(Iq4_kt, Iq4_ktBlock, &[&IQ4[0], &IQ4[1]], SEVEN_BITS, aim: Aim::Largest(76.0, 138.0), magnitudes: false, tried: 8, weighing: Importance);
+encode!(Iq1_kt, Iq1_ktBlock, &[&*IQ1], UNEVEN, aim: Aim::Spread(31.0, 46.0), magnitudes: false, tried: 4);
+encode!(Iq2_kt, Iq2_ktBlock, &[&*IQ2], UNEVEN, aim: Aim::Spread(31.0, 46.0), magnitudes: false, tried: 4);
+encode!(Iq3_kt, Iq3_ktBlock, &[&*IQ3], UNSIGNED, aim: Aim::Largest(74.0, 126.0), magnitudes: true, tried: 6);
+encode!(Iq4_kt, Iq4_ktBlock, &[&IQ4[0], &IQ4[1]], SEVEN_BITS, aim: Aim::Largest(76.0, 138.0), magnitudes: false, tried: 8);

@@ -99,12 +99,8 @@ impl Case {
                 figures[who].extend(figure);
             }
         }
-        let median = |who: usize, k: usize| {
-            let mut values: Vec<f64> = figures[who].iter().map(|f| f[k]).collect();
-            values.sort_by(f64::total_cmp);
-            values.get(values.len() / 2).copied()
-        };
-        let pair = |k| [median(0, k).unwrap_or(0.0), median(1, k).unwrap_or(0.0)];
+        let pair =
+            |k: usize| [0, 1].map(|who: usize| median(figures[who].iter().map(|f| f[k]).collect()));
         Speed {
             cpu: this_cpu(),
             case: self.clone(),
@@ -142,6 +138,12 @@ pub fn this_cpu() -> String {
         field("cpu family"),
         field("model")
     )
+}
+
+/// 0 of no values.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
 
 /// How many times as fast as the reference.
@@ -266,7 +268,7 @@ fn least_generation(model: &str) -> f64 {
 /// Reads a file's bytes with so many threads and does nothing else; GB/s, the median of some passes.
 fn read_bandwidth(bytes: &[u8], threads: usize) -> f64 {
     let share = bytes.len() / threads;
-    let mut rates: Vec<f64> = (0..9)
+    let rates = (0..9)
         .map(|_| {
             let start = Instant::now();
             std::thread::scope(|scope| {
@@ -285,8 +287,7 @@ fn read_bandwidth(bytes: &[u8], threads: usize) -> f64 {
             (share * threads) as f64 / start.elapsed().as_secs_f64() / 1e9
         })
         .collect();
-    rates.sort_by(f64::total_cmp);
-    rates[rates.len() / 2]
+    median(rates)
 }
 
 /// What share of the speed at which two threads can read memory the weights of Q8_0 are read at while tokens are generated. A token
@@ -304,10 +305,6 @@ fn share_of_bandwidth(rounds: usize) -> Row {
         generating.push(tokens * bytes.len() as f64 / 1e9);
         reading.push(read_bandwidth(&bytes, 2));
     }
-    let median = |mut values: Vec<f64>| {
-        values.sort_by(f64::total_cmp);
-        values[values.len() / 2]
-    };
     let (reading, generating) = (median(reading), median(generating));
     let share = 100.0 * generating / reading;
     Row {

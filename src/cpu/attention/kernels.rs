@@ -536,8 +536,8 @@ unsafe fn transpose<S: Simd>(s: S, n: usize, d: usize, k: *const f32, ldk: usize
     }
 }
 
-/// How many rows ahead memory is asked for when rows are converted.
-const AHEAD: usize = 16;
+/// How many rows ahead memory is asked for, where few lines may be on their way at a time, and when rows are converted.
+pub const AHEAD: usize = 16;
 
 /// What rows of keys, values and of other matrices can be made of.
 trait Stored {

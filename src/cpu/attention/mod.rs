@@ -12,7 +12,7 @@ mod kernels;
 mod tests;
 
 use half::f16;
-use kernels::{Ahead, Kernels, Softening, State, TILE};
+use kernels::{AHEAD, Ahead, Kernels, Softening, State, TILE};
 
 use super::ops::{View, alibi_slope};
 use super::task::Task;
@@ -26,8 +26,6 @@ const ROWS: usize = 96;
 const FEW: usize = 8;
 /// Rows whose scores are computed one by one instead of by a matrix product with the transposed keys.
 const FEW_ROWS: usize = 12;
-/// How many rows ahead memory is asked for, where few lines may be on their way at a time.
-const AHEAD: usize = 16;
 /// Keys per chunk, at least.
 const CHUNK: usize = 128;
 /// Chunks, about.

@@ -4,7 +4,6 @@
 // Indices go over several arrays; iterators would be closures, which lose the vector instructions.
 #![allow(clippy::needless_range_loop)]
 
-use super::kernels::run_of;
 use crate::quant::Type;
 use crate::simd::Simd;
 
@@ -74,11 +73,9 @@ pub trait Weights: 'static {
 }
 
 /// Whether pairs of groups of 16 get one scale where activations are many: the codes of one with the smaller scale are rounded anew, to
-/// eight bits. Where there are no dot products of unsigned bytes, codes so small that some products add up as 16-bit numbers are multiplied
-/// faster as they are.
+/// eight bits. Where there are no dot products of unsigned bytes, small codes are multiplied faster as they are.
 pub const fn shares<W: Weights>(vnni: bool) -> bool {
-    let small = W::OFFSET != 0 && run_of(W::SIGNED, W::OFFSET, W::TOP, W::GROUP) > 1;
-    W::UP > 0 && (vnni || !small)
+    W::UP > 0 && (vnni || W::OFFSET == 0)
 }
 
 /// Scales and mins of the 8 or 16 groups of a chunk, in one vector or two.
