@@ -259,7 +259,7 @@ impl Iq6_kBlock {
 /// Defines a type with a scale per block.
 macro_rules! per_block {
     ($ty:ident, $block:ident, $name:literal, grid: $grid:ident + $shift:literal, levels: $levels:expr,
-     rungs: $rungs:literal x $windows:literal, weighing: $weighing:ident, repacked: $repacked:expr) => {
+     rungs: $rungs:literal x $windows:literal, weighing: $weighing:expr, repacked: $repacked:expr) => {
         pub struct $ty;
         impl $ty {
             pub const GRIDS: [$grid; 2] = [$grid { shift: 0.0 }, $grid { shift: $shift }];
@@ -308,7 +308,7 @@ macro_rules! per_block {
                     ladders: Self::ladders(),
                     levels: $levels,
                     windows: [1, $windows],
-                    weighing: Weighing::$weighing,
+                    weighing: $weighing,
                 };
                 let xs = values.as_chunks::<BLOCK>().0;
                 for (i, (block, x)) in blocks_mut::<Self>(out).iter_mut().zip(xs).enumerate() {
@@ -320,11 +320,11 @@ macro_rules! per_block {
     };
 }
 
-per_block!(Iq2_k, Iq2_kBlock, "iq2_k", grid: Iq2 + 5.0, levels: Levels::signed(4), rungs: 16.0 x 3, weighing: Importance, repacked: Some(Type::Iq2_k_r4));
-per_block!(Iq3_k, Iq3_kBlock, "iq3_k", grid: Iq3 + 4.0, levels: Levels::odd(31.0), rungs: 16.0 x 3, weighing: Evened, repacked: Some(Type::Iq3_k_r4));
-per_block!(Iq4_k, Iq4_kBlock, "iq4_k", grid: Iq4 + 4.0, levels: Levels::signed(6), rungs: 32.0 x 2, weighing: Evened, repacked: Some(Type::Iq4_k_r4));
-per_block!(Iq5_k, Iq5_kBlock, "iq5_k", grid: Iq5 + 2.0, levels: Levels::signed(6), rungs: 32.0 x 1, weighing: Magnitude, repacked: Some(Type::Iq5_k_r4));
-per_block!(Iq6_k, Iq6_kBlock, "iq6_k", grid: Iq6 + 1.0, levels: Levels::signed(8), rungs: 32.0 x 1, weighing: Magnitude, repacked: None);
+per_block!(Iq2_k, Iq2_kBlock, "iq2_k", grid: Iq2 + 5.0, levels: Levels::signed(4), rungs: 16.0 x 3, weighing: Weighing::Importance, repacked: Some(Type::Iq2_k_r4));
+per_block!(Iq3_k, Iq3_kBlock, "iq3_k", grid: Iq3 + 4.0, levels: Levels::odd(31.0), rungs: 16.0 x 3, weighing: Weighing::Evened(2), repacked: Some(Type::Iq3_k_r4));
+per_block!(Iq4_k, Iq4_kBlock, "iq4_k", grid: Iq4 + 4.0, levels: Levels::signed(6), rungs: 32.0 x 2, weighing: Weighing::Evened(2), repacked: Some(Type::Iq4_k_r4));
+per_block!(Iq5_k, Iq5_kBlock, "iq5_k", grid: Iq5 + 2.0, levels: Levels::signed(6), rungs: 32.0 x 1, weighing: Weighing::Magnitude, repacked: Some(Type::Iq5_k_r4));
+per_block!(Iq6_k, Iq6_kBlock, "iq6_k", grid: Iq6 + 1.0, levels: Levels::signed(8), rungs: 32.0 x 1, weighing: Weighing::Magnitude, repacked: None);
 
 /// Two-bit codes; 5-bit levels, offset by 16.
 #[repr(C)]
@@ -533,7 +533,7 @@ pub fn row_scale<S: RowScale>(row: &[u8]) -> f32 {
 /// Defines a type with a scale per row.
 macro_rules! per_row {
     ($ty:ident, $block:ident, $name:literal, scale: $scale:ty, grid: $grid:ident + $shift:literal, levels: $levels:expr,
-     rungs: $rungs:literal x $windows:literal, weighing: $weighing:ident, repacked: $repacked:expr) => {
+     rungs: $rungs:literal x $windows:literal, weighing: $weighing:expr, repacked: $repacked:expr) => {
         pub struct $ty;
         impl $ty {
             pub const GRIDS: [$grid; 2] = [$grid { shift: 0.0 }, $grid { shift: $shift }];
@@ -583,7 +583,7 @@ macro_rules! per_row {
                     ladders: Self::ladders(),
                     levels: $levels,
                     windows: [1, $windows],
-                    weighing: Weighing::$weighing,
+                    weighing: $weighing,
                 };
                 let store = |d| <$scale as RowScale>::new(d).get();
                 let (d, fits) = scaled.row::<_, 8, 32>(s, values, weights, store);
@@ -597,9 +597,9 @@ macro_rules! per_row {
     };
 }
 
-per_row!(Iq2_ks, Iq2_ksBlock, "iq2_ks", scale: Half, grid: Iq2 + 5.0, levels: Levels::signed(5), rungs: 16.0 x 3, weighing: Importance, repacked: None);
-per_row!(Iq3_ks, Iq3_ksBlock, "iq3_ks", scale: Half, grid: Iq3 + 4.0, levels: Levels::signed(5), rungs: 16.0 x 3, weighing: Importance, repacked: None);
-per_row!(Iq4_ks, Iq4_ksBlock, "iq4_ks", scale: [u8; 4], grid: Iq4 + 4.0, levels: Levels::odd(127.0), rungs: 32.0 x 2, weighing: Importance,
+per_row!(Iq2_ks, Iq2_ksBlock, "iq2_ks", scale: Half, grid: Iq2 + 5.0, levels: Levels::signed(5), rungs: 16.0 x 3, weighing: Weighing::Importance, repacked: None);
+per_row!(Iq3_ks, Iq3_ksBlock, "iq3_ks", scale: Half, grid: Iq3 + 4.0, levels: Levels::signed(5), rungs: 16.0 x 3, weighing: Weighing::Importance, repacked: None);
+per_row!(Iq4_ks, Iq4_ksBlock, "iq4_ks", scale: [u8; 4], grid: Iq4 + 4.0, levels: Levels::odd(127.0), rungs: 32.0 x 2, weighing: Weighing::Importance,
     repacked: Some(Type::Iq4_ks_r4));
-per_row!(Iq5_ks, Iq5_ksBlock, "iq5_ks", scale: [u8; 4], grid: Iq5 + 2.0, levels: Levels::odd(127.0), rungs: 32.0 x 1, weighing: Magnitude,
+per_row!(Iq5_ks, Iq5_ksBlock, "iq5_ks", scale: [u8; 4], grid: Iq5 + 2.0, levels: Levels::odd(127.0), rungs: 32.0 x 1, weighing: Weighing::Magnitude,
     repacked: Some(Type::Iq5_ks_r4));

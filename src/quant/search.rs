@@ -59,8 +59,8 @@ const FLOOR: f32 = 1e-12;
 pub enum Weighing {
     /// The importance.
     Importance,
-    /// Its power of 3/4: less trust in differences that come from a few texts.
-    Evened,
+    /// Its power of `1 - 1/2^n` (3/4 with 2): less trust in differences that come from a few texts.
+    Evened(u8),
     /// Times the magnitude of the value, smoothed by the block's.
     Magnitude,
 }
@@ -98,9 +98,13 @@ pub fn block_importance<S: Simd, const N: usize>(
         let importance = s.max(s.load_at(weights, j), floor);
         let weight = match weighing {
             Weighing::Importance => importance,
-            Weighing::Evened => {
-                let root = s.sqrt(importance);
-                s.mul(root, s.sqrt(root))
+            Weighing::Evened(n) => {
+                let (mut root, mut power) = (importance, s.splat(1.0));
+                for _ in 0..n {
+                    root = s.sqrt(root);
+                    power = s.mul(power, root);
+                }
+                power
             }
             Weighing::Magnitude => {
                 let weight = s.mul(importance, s.sqrt(square(j)));

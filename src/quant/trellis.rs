@@ -7,6 +7,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::grid::{Grid, Iq4};
 use super::iqk::{RowScale, row_scale};
+use super::search::Weighing;
 use super::superblock::BLOCK;
 use super::trellis_search::{Aim, Choice, Index, Trellis};
 use super::{BlockFormat, EncodeVectors, Type, blocks, blocks_mut};
@@ -183,7 +184,7 @@ static IQ1: LazyLock<Index<8>> =
 static IQ2: LazyLock<Index<8>> =
     LazyLock::new(|| Index::new(&SIGNED, 24, 0.0, u16::MAX, |c| sequence(c + OFFSET)));
 static IQ3: LazyLock<Index<8>> = LazyLock::new(|| {
-    Index::new(&MAGNITUDES, 96, 0.0, u16::MAX, |c| {
+    Index::new(&MAGNITUDES, 48, 0.4, u16::MAX, |c| {
         sequence(c + OFFSET).map(f32::abs)
     })
 });
@@ -278,7 +279,7 @@ impl Iq4_ktBlock {
 
 /// Makes a type that can be written: from its indexes and levels; `magnitudes` where signs are stored apart.
 macro_rules! encode {
-    ($ty:ident, $block:ident, $indexes:expr, $levels:expr, aim: $aim:expr,
+    ($ty:ident, $block:ident, $indexes:expr, $levels:expr, aim: $aim:expr, weighing: $weighing:expr,
      magnitudes: $magnitudes:literal, tried: $tried:literal) => {
         impl EncodeVectors for $ty {
             #[inline(always)]
@@ -294,6 +295,7 @@ macro_rules! encode {
                     indexes: $indexes,
                     levels: &$levels,
                     aim: $aim,
+                    weighing: $weighing,
                 };
                 let (d, choices) = trellis.row(s, &x, weights, store);
                 out[..4].copy_from_slice(&<[u8; 4] as RowScale>::new(d));
@@ -307,7 +309,11 @@ macro_rules! encode {
         }
     };
 }
-encode!(Iq1_kt, Iq1_ktBlock, &[&*IQ1], UNEVEN, aim: Aim::Spread(31.0, 46.0), magnitudes: false, tried: 4);
-encode!(Iq2_kt, Iq2_ktBlock, &[&*IQ2], UNEVEN, aim: Aim::Spread(31.0, 46.0), magnitudes: false, tried: 4);
-encode!(Iq3_kt, Iq3_ktBlock, &[&*IQ3], UNSIGNED, aim: Aim::Largest(74.0, 126.0), magnitudes: true, tried: 6);
-encode!(Iq4_kt, Iq4_ktBlock, &[&IQ4[0], &IQ4[1]], SEVEN_BITS, aim: Aim::Largest(76.0, 138.0), magnitudes: false, tried: 8);
+encode!(Iq1_kt, Iq1_ktBlock, &[&*IQ1], UNEVEN, aim: Aim::Spread(31.0, 46.0), weighing: Weighing::Importance,
+    magnitudes: false, tried: 4);
+encode!(Iq2_kt, Iq2_ktBlock, &[&*IQ2], UNEVEN, aim: Aim::Spread(31.0, 46.0), weighing: Weighing::Importance,
+    magnitudes: false, tried: 4);
+encode!(Iq3_kt, Iq3_ktBlock, &[&*IQ3], UNSIGNED, aim: Aim::Largest(74.0, 126.0), weighing: Weighing::Evened(4),
+    magnitudes: true, tried: 6);
+encode!(Iq4_kt, Iq4_ktBlock, &[&IQ4[0], &IQ4[1]], SEVEN_BITS, aim: Aim::Largest(76.0, 138.0), weighing: Weighing::Evened(4),
+    magnitudes: false, tried: 8);

@@ -317,6 +317,7 @@ pub struct Trellis<'a, const G: usize, const LEVELS: usize> {
     /// What the levels stand for.
     pub levels: &'a [f32],
     pub aim: Aim,
+    pub weighing: Weighing,
 }
 
 /// A group under some scales: its codes and the sums `Σwxv`, `Σwv²`.
@@ -479,7 +480,7 @@ impl<const G: usize, const LEVELS: usize> Trellis<'_, G, LEVELS> {
         store: impl Fn(f32) -> f32,
     ) -> (f32, Vec<Choice>) {
         let (mut x, mut w) =
-            superblock::weighted_row::<S, BLOCK>(s, values, weights, Weighing::Importance);
+            superblock::weighted_row::<S, BLOCK>(s, values, weights, self.weighing);
         let mut best = vec![Choice::default(); x.len() / GROUP];
         let Some(unit) = search::normalize(&mut x, &mut w) else {
             return (0.0, best);

@@ -17,7 +17,7 @@
 
 use std::marker::PhantomData;
 
-use super::weights::{CHUNK, Scales, Weights, shares};
+use super::weights::{CHUNK, Scales, Weights};
 use crate::simd::{Cache, Kernel, Simd, fetches_in_two_steps, prefetch};
 
 /// Columns of the largest block at any level.
@@ -52,6 +52,14 @@ pub const fn run_of(signed: bool, offset: i32, top: u8, group: usize) -> usize {
         run *= 2;
     }
     run
+}
+
+/// Whether pairs of groups of 16 get one scale where activations are many: the codes of one with the smaller scale are rounded anew, to
+/// eight bits. Where there are no dot products of unsigned bytes, codes so small that some products add up as 16-bit numbers are multiplied
+/// faster as they are.
+const fn shares<W: Weights>(vnni: bool) -> bool {
+    let small = W::OFFSET != 0 && run_of(W::SIGNED, W::OFFSET, W::TOP, W::GROUP) > 1;
+    W::UP > 0 && (vnni || !small)
 }
 
 /// Scales and mins for codes that have [`bias`] added: where there are mins, they take it off again. If `rounded`, scales have
@@ -118,7 +126,7 @@ unsafe fn shared<S: Simd, W: Weights>(s: S, row: *const u8, chunk: *const u8) ->
         let mut plain = codes[i];
         if W::RAISED && S::VNNI {
             plain = s.xor(plain, flip);
-        } else if !W::SIGNED {
+        } else if !W::SIGNED || !S::VNNI {
             plain = s.sub_i8(plain, s.splat_i8(W::OFFSET as i8));
         }
         if W::MIN {

@@ -35,7 +35,7 @@ pub trait Weights: 'static {
     /// Groups have mins.
     const MIN: bool = false;
     /// Of a type with groups of 16: codes (less the offset) times this are signed bytes, also if they include the mins, which then
-    /// are a whole number of scales. So two groups can share a scale, see [`shares`]. 0 for other types.
+    /// are a whole number of scales. So two groups can share a scale, see `shares` in `kernels`. 0 for other types.
     const UP: i16 = 0;
 
     /// Codes are decoded by whole chunks: the type has [`Weights::chunk`]. Other types have [`Weights::codes`].
@@ -70,12 +70,6 @@ pub trait Weights: 'static {
     /// # Safety
     /// `row` points to a row's first byte, `chunk` to the blocks of a whole chunk.
     unsafe fn scales<S: Simd>(s: S, row: *const u8, chunk: *const u8) -> Scales<S>;
-}
-
-/// Whether pairs of groups of 16 get one scale where activations are many: the codes of one with the smaller scale are rounded anew, to
-/// eight bits. Where there are no dot products of unsigned bytes, small codes are multiplied faster as they are.
-pub const fn shares<W: Weights>(vnni: bool) -> bool {
-    W::UP > 0 && (vnni || W::OFFSET == 0)
 }
 
 /// Scales and mins of the 8 or 16 groups of a chunk, in one vector or two.
