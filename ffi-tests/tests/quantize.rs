@@ -19,6 +19,11 @@ fn files_have_the_reference_s_types_and_metadata() {
 }
 
 #[test]
+fn making_files_takes_the_memory_of_two_tensors() {
+    check(&FILES.memory("Q8_0"));
+}
+
+#[test]
 fn mixes_are_the_reference_s() {
     // Every file type meets some layout.
     for (i, layout) in LAYOUTS.iter().enumerate() {

@@ -37,12 +37,14 @@ const ALONE: usize = 8192;
 const AHEAD: usize = 64 << 10;
 const LINES: usize = 4;
 
-/// Most threads of a computation. No CPU has more use for it, and each takes memory.
-const MAX_THREADS: usize = 512;
+/// The size of a team that is asked for by `n_threads`. No CPU has use for more than 512, and each takes memory.
+fn team_size(n_threads: usize) -> usize {
+    n_threads.clamp(1, 512)
+}
 
 /// Bytes of work buffer that [`compute`] needs for these nodes with `n_threads` threads.
 pub fn plan(nodes: &[Tensor], n_threads: usize) -> usize {
-    let n = n_threads.clamp(1, MAX_THREADS);
+    let n = team_size(n_threads);
     let most = nodes
         .iter()
         .filter(|&&node| !ops::is_noop(node))
@@ -64,7 +66,7 @@ pub fn supports_op(node: Tensor) -> bool {
 
 /// How many of `n_threads` threads a node keeps busy.
 pub fn n_tasks(node: Tensor, n_threads: usize) -> usize {
-    let n = n_threads.clamp(1, MAX_THREADS);
+    let n = team_size(n_threads);
     match ops::kernel(node, n) {
         Some(k) if !ops::is_noop(node) && k.cost >= ALONE => n,
         _ => 1,
@@ -332,7 +334,7 @@ pub unsafe fn compute(
         counters: Default::default(),
         status: UnsafeCell::new(Status::Success),
     };
-    let outcome = compute_on(n_threads.clamp(1, MAX_THREADS), &|ith, nth, barrier| {
+    let outcome = compute_on(team_size(n_threads), &|ith, nth, barrier| {
         team.work(ith, nth, barrier)
     });
     let Team {

@@ -384,8 +384,7 @@ macro_rules! symmetric {
                 };
                 let xs = values.as_chunks::<BLOCK>().0;
                 for (i, (block, x)) in blocks_mut::<Self>(out).iter_mut().zip(xs).enumerate() {
-                    let w = search::block_importance(s, x, weights, i, Weighing::Importance);
-                    *block = $block::new(scaled.block::<_, 16, 16>(s, x, &w, weights.is_some()));
+                    *block = $block::new(scaled.block::<_, 16, 16>(s, x, weights, i));
                 }
             }
         }

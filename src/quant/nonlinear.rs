@@ -198,8 +198,7 @@ impl EncodeVectors for Iq4_xs {
         };
         let xs = values.as_chunks::<BLOCK>().0;
         for (i, (block, x)) in blocks_mut::<Self>(out).iter_mut().zip(xs).enumerate() {
-            let w = search::block_importance(s, x, weights, i, Weighing::Importance);
-            *block = Iq4_xsBlock::new(scaled.block::<_, 8, 32>(s, x, &w, weights.is_some()));
+            *block = Iq4_xsBlock::new(scaled.block::<_, 8, 32>(s, x, weights, i));
         }
     }
 }

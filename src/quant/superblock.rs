@@ -271,16 +271,17 @@ impl<G: Grid, L: Ladder> Scaled<'_, G, L> {
         d
     }
 
-    /// Fits a block with its own scale. `weighted`: the weights come from an importance matrix.
+    /// Fits block `i` of a row with its own scale. `weights`: the importance of the row's columns, if it is known.
     #[inline(always)]
     pub fn block<S: Simd, const GROUPS: usize, const N: usize>(
         &self,
         s: S,
         x: &[f32; BLOCK],
-        w: &[f32; BLOCK],
-        weighted: bool,
+        weights: Option<&[f32]>,
+        i: usize,
     ) -> Symmetric<GROUPS> {
-        let (mut x, mut w) = (*x, *w);
+        let mut w = search::block_importance(s, x, weights, i, self.weighing);
+        let (mut x, weighted) = (*x, weights.is_some());
         let mut choices = [self.nothing::<N>(); GROUPS];
         let mut half = Half::default();
         if let Some(unit) = search::normalize(&mut x, &mut w) {

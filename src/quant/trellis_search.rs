@@ -521,22 +521,20 @@ impl<const G: usize, const LEVELS: usize> Trellis<'_, G, LEVELS> {
                 sum_lx += choice.lx;
                 sum_ll += choice.ll;
             }
-            // For what was chosen the scale that suits it is better still.
-            let (suited, raised) = if sum_ll > 0.0 {
-                let raised = search::raised(sum_lx, sum_ll, sum_xx);
-                (sum_lx / sum_ll, raised)
-            } else {
-                (d, d)
-            };
-            let suited = store(suited * unit) / unit;
+            let fitted = sum_ll > 0.0;
             if error < least {
-                (least, best_d) = (error, raised);
+                least = error;
+                best_d = match fitted {
+                    true => search::raised(sum_lx, sum_ll, sum_xx),
+                    false => d,
+                };
                 best.copy_from_slice(&choices);
             }
-            if sum_ll <= 0.0 || pass + 1 == PASSES {
+            if !fitted || pass + 1 == PASSES {
                 break;
             }
-            d = suited;
+            // For what was chosen the scale that suits it is better still.
+            d = store(sum_lx / sum_ll * unit) / unit;
         }
         (best_d * unit, best)
     }

@@ -751,34 +751,35 @@ pub fn dispatch<T: Task>(task: T) -> T::Output {
     }
 }
 
-/// [`Simd::pairs_of_halves`] byte by byte.
+/// Byte by byte: `place` says for each which byte of `a` it is and by how many bits that is shifted right.
 #[inline(always)]
-fn pairs_of_halves<S: Simd>(s: S, a: S::I, i: usize) -> S::I {
+fn bytes_of<S: Simd>(s: S, a: S::I, place: impl Fn(usize) -> (usize, usize)) -> S::I {
     let (mut bytes, mut out) = ([0u8; 64], [0u8; 64]);
     // SAFETY: a vector has no more than 64 bytes.
     unsafe {
         s.store_int(bytes.as_mut_ptr(), a);
         for (b, o) in out[..4 * S::N].iter_mut().enumerate() {
-            let from = S::N / 2 * i + b / 8 + 2 * S::N * (b % 8 / 4);
-            *o = bytes[from % 64] >> (2 * (b % 4));
+            let (from, shift) = place(b);
+            *o = bytes[from % 64] >> shift;
         }
         s.load_int(out.as_ptr())
     }
 }
 
+/// [`Simd::pairs_of_halves`] byte by byte.
+#[inline(always)]
+fn pairs_of_halves<S: Simd>(s: S, a: S::I, i: usize) -> S::I {
+    bytes_of(s, a, |b| {
+        let from = S::N / 2 * i + b / 8 + 2 * S::N * (b % 8 / 4);
+        (from, 2 * (b % 4))
+    })
+}
+
 /// [`Simd::nibbles_of_words`] byte by byte.
 #[inline(always)]
 fn nibbles_of_words<S: Simd>(s: S, a: S::I, upper: bool) -> S::I {
-    let (mut bytes, mut out) = ([0u8; 64], [0u8; 64]);
-    // SAFETY: a vector has no more than 64 bytes.
-    unsafe {
-        s.store_int(bytes.as_mut_ptr(), a);
-        let first = if upper { 2 * S::N } else { 0 };
-        for (b, o) in out[..4 * S::N].iter_mut().enumerate() {
-            *o = bytes[(first + b / 2) % 64] >> (4 * (b % 2));
-        }
-        s.load_int(out.as_ptr())
-    }
+    let first = if upper { 2 * S::N } else { 0 };
+    bytes_of(s, a, |b| (first + b / 2, 4 * (b % 2)))
 }
 
 /// A kernel as a type, for tables that are themselves generic; otherwise [`kernels!`](crate::kernels) is simpler.

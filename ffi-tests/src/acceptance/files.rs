@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Instant;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use ikrs::gguf::{self, Array, Metadata, Name, Strings, TensorInfo, Text, Value, Writer};
 use ikrs::quant::Type;
@@ -80,18 +80,50 @@ impl FileTypes {
         names
     }
 
-    /// Makes a file of this type from the padded SmolLM2; returns its path and the seconds it took.
-    fn make(&self, who: Who, name: &str) -> (PathBuf, f64) {
+    /// Where a file of this type will be, and what makes it from the padded SmolLM2.
+    fn making(&self, who: Who, name: &str) -> (PathBuf, Command) {
         let path = self.dir.path().join(format!("{who:?}-{name}.gguf"));
-        let begin = Instant::now();
-        run(self
-            .command(who)
+        let mut command = self.command(who);
+        command
             .arg("--imatrix")
             .arg(models::imatrix())
             .arg(models::model("pad-f16"))
             .arg(&path)
-            .args([name, "2"]));
+            .args([name, "2"]);
+        (path, command)
+    }
+
+    /// Makes a file; returns its path and the seconds it took.
+    fn make(&self, who: Who, name: &str) -> (PathBuf, f64) {
+        let (path, mut command) = self.making(who, name);
+        let begin = Instant::now();
+        run(&mut command);
         (path, begin.elapsed().as_secs_f64())
+    }
+
+    /// The most memory in use while such a file is made: that of the mapped input file and of two of its tensors.
+    pub fn memory(&self, name: &str) -> Row {
+        let (path, mut command) = self.making(Who::Ikrs, name);
+        let command = command.stdout(Stdio::null()).stderr(Stdio::null());
+        let mut program = command.spawn().expect("the program starts");
+        let mut peak = 0;
+        while program.try_wait().expect("it is ours").is_none() {
+            peak = peak_memory(program.id()).unwrap_or(peak);
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        std::fs::remove_file(path).expect("it was made");
+        let input = models::model("pad-f16");
+        let size = std::fs::metadata(&input).expect("it is there").len();
+        let input = gguf::File::open(&input).expect("a model file");
+        let largest = input.tensors().iter().map(|t| t.size as u64).max();
+        let limit = size + 2 * largest.expect("it has tensors");
+        let mib = |bytes: u64| bytes >> 20;
+        Row {
+            what: format!("file {name}: peak memory"),
+            figure: format!("{} MiB, the input file has {}", mib(peak), mib(size)),
+            target: format!("at most {} MiB", mib(limit)),
+            holds: peak > 0 && peak <= limit,
+        }
     }
 
     /// A file type: the same tensor types and metadata as in the reference's own file; with `chunks`, the perplexity by the
@@ -212,6 +244,14 @@ fn choices(text: &str) -> Option<Vec<(String, String)>> {
         out.push((name.trim().to_owned(), ty.to_lowercase()));
     }
     (!out.is_empty()).then_some(out)
+}
+
+/// The most memory that a process has had so far, in bytes, as Linux says.
+fn peak_memory(id: u32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+    let line = text.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kib << 10)
 }
 
 /// What differs in the tensor types and the metadata of two files; empty if nothing does.

@@ -110,6 +110,7 @@ pub fn all(mut report: impl FnMut(Row)) {
     for layout in &LAYOUTS {
         report(files.mixes(layout, &files.names()));
     }
+    report(files.memory("Q8_0"));
     files.table(Some(24), &[], &mut report);
     for model in ["pad-q4_k", "pad-q8_0"] {
         repacked(model).into_iter().for_each(&mut report);

@@ -112,30 +112,20 @@ const fn gemm<const GROUP: usize, const MIN: bool, const RUN: usize>() -> ByWidt
 /// For runs of 0 (signed codes), 1, 2, 4 and 8.
 type ByRun = [ByWidth; 5];
 
-const fn narrow<const MIN: bool>() -> ByRun {
+/// `LONGEST` is the longest run that groups have room for: 8, or 4.
+const fn by_run<const GROUP: usize, const LONGEST: usize, const MIN: bool>() -> ByRun {
     [
-        gemm::<16, MIN, 0>(),
-        gemm::<16, MIN, 1>(),
-        gemm::<16, MIN, 2>(),
-        gemm::<16, MIN, 4>(),
-        // No group is longer.
-        gemm::<16, MIN, 4>(),
-    ]
-}
-
-const fn medium<const MIN: bool>() -> ByRun {
-    [
-        gemm::<32, MIN, 0>(),
-        gemm::<32, MIN, 1>(),
-        gemm::<32, MIN, 2>(),
-        gemm::<32, MIN, 4>(),
-        gemm::<32, MIN, 8>(),
+        gemm::<GROUP, MIN, 0>(),
+        gemm::<GROUP, MIN, 1>(),
+        gemm::<GROUP, MIN, 2>(),
+        gemm::<GROUP, MIN, 4>(),
+        gemm::<GROUP, MIN, LONGEST>(),
     ]
 }
 
 /// By mins, then by run.
-static GEMM16: [ByRun; 2] = [narrow::<false>(), narrow::<true>()];
-static GEMM32: [ByRun; 2] = [medium::<false>(), medium::<true>()];
+static GEMM16: [ByRun; 2] = [by_run::<16, 4, false>(), by_run::<16, 4, true>()];
+static GEMM32: [ByRun; 2] = [by_run::<32, 8, false>(), by_run::<32, 8, true>()];
 /// Of signed codes without mins.
 static GEMM_WIDE: ByWidth = gemm::<WIDE, false, 0>();
 static QUANTIZE: Compiled<QuantizeArgs> = Compiled::new::<Quantize>();

@@ -370,15 +370,14 @@ fn take_results(
         output.logits.store(at, n_outputs, t)?;
     }
     if let Some(t) = results.pooled {
-        for (row, id) in pooled_sequences(ubatch).into_iter().enumerate() {
+        for (row, (id, tokens)) in pooled_sequences(ubatch).into_iter().enumerate() {
             let mut values = vec![0.0f32; n_embd];
             let bytes = bytemuck::cast_slice_mut(&mut values);
             tensor_get(t, bytes, row * n_embd * size_of::<f32>())?;
-            let tokens = (0..ubatch.n_tokens()).filter(|&i| ubatch.seqs(i)[0] == id);
-            let pos = tokens.map(|i| ubatch.pos(i));
+            let pos = tokens.iter().map(|&i| ubatch.pos(i));
             let next = Pooled {
                 values,
-                n_tokens: pos.clone().count(),
+                n_tokens: tokens.len(),
                 first: pos.clone().min().unwrap_or(0),
                 last: pos.max().unwrap_or(0),
             };

@@ -1,5 +1,7 @@
 //! Filling the input tensors of a graph for one piece of a batch.
 
+use std::collections::HashMap;
+
 use super::batch::{Input, Ubatch};
 use super::cells::Cells;
 use crate::backend::tensor_set;
@@ -93,26 +95,20 @@ impl Scratch {
         let n = ubatch.n_tokens();
         self.floats.clear();
         self.floats.resize(n * n, 0.0);
-        for (row, id) in pooled_sequences(ubatch).into_iter().enumerate() {
-            let row = &mut self.floats[row * n..][..n];
-            let mut count = 0.0;
-            for (i, weight) in row.iter_mut().enumerate() {
-                if ubatch.seqs(i)[0] == id {
-                    *weight = 1.0;
-                    count += 1.0;
-                }
+        for (row, (_, tokens)) in pooled_sequences(ubatch).into_iter().enumerate() {
+            let weight = 1.0 / tokens.len() as f32;
+            for i in tokens {
+                self.floats[row * n + i] = weight;
             }
-            row.iter_mut().for_each(|w| *w /= count);
         }
     }
 
     /// The token that stands for each sequence: the one at position 0, or the last.
     fn representatives(&mut self, ubatch: &Ubatch, pooling: PoolingType) {
-        let n = ubatch.n_tokens();
         self.ints.clear();
-        self.ints.resize(n, 0);
-        for (row, id) in pooled_sequences(ubatch).into_iter().enumerate() {
-            let tokens = (0..n).filter(|&i| ubatch.seqs(i)[0] == id);
+        self.ints.resize(ubatch.n_tokens(), 0);
+        for (row, (_, tokens)) in pooled_sequences(ubatch).into_iter().enumerate() {
+            let tokens = tokens.into_iter();
             let token = if pooling == PoolingType::Cls {
                 tokens.min_by_key(|&i| ubatch.pos(i))
             } else {
@@ -123,16 +119,19 @@ impl Scratch {
     }
 }
 
-/// The sequences of a piece in the order in which they occur; their pooled embeddings are in the rows of that order.
-pub fn pooled_sequences(ubatch: &Ubatch) -> Vec<llama_seq_id> {
-    let mut ids = Vec::new();
+/// The sequences of a piece in the order in which they occur, with their tokens; their pooled embeddings are in the rows of that order.
+pub fn pooled_sequences(ubatch: &Ubatch) -> Vec<(llama_seq_id, Vec<usize>)> {
+    let mut rows = HashMap::new();
+    let mut sequences: Vec<(llama_seq_id, Vec<usize>)> = Vec::new();
     for i in 0..ubatch.n_tokens() {
         let id = ubatch.seqs(i)[0];
-        if !ids.contains(&id) {
-            ids.push(id);
+        let row = *rows.entry(id).or_insert(sequences.len());
+        if row == sequences.len() {
+            sequences.push((id, Vec::new()));
         }
+        sequences[row].1.push(i);
     }
-    ids
+    sequences
 }
 
 /// Fills a row of `n_kv` values for each token: a token sees the cells of its sequence, those of later positions only if
