@@ -44,6 +44,7 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod element;
 mod scalar;
 #[cfg(test)]
 mod tests;
@@ -56,6 +57,7 @@ use half::{bf16, f16};
 pub use avx2::Ymm;
 #[cfg(target_arch = "x86_64")]
 pub use avx512::Zmm;
+pub use element::Element;
 pub use scalar::Scalar;
 
 /// What instructions a kernel is compiled for, the faster later. Each level includes the ones before it, but for

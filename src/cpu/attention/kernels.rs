@@ -7,7 +7,7 @@ use half::{bf16, f16};
 
 use crate::cpu::ops::tanh;
 use crate::quant::legacy::Q8_0Block;
-use crate::simd::{Cache, Simd, prefetch};
+use crate::simd::{Cache, Element, Simd, prefetch};
 
 /// Keys and values that are worked on at a time. Scores of a query with them are a row of this many floats.
 pub const TILE: usize = 64;
@@ -550,31 +550,17 @@ trait Stored {
     unsafe fn load<S: Simd>(s: S, row: *const u8, i: usize, left: usize) -> S::F;
 }
 
-macro_rules! floats {
-    ($t:ty, $load:ident, $load_part:ident) => {
-        impl Stored for $t {
-            fn bytes(n: usize) -> usize {
-                n * size_of::<$t>()
-            }
+impl<T: Element> Stored for T {
+    fn bytes(n: usize) -> usize {
+        n * size_of::<T>()
+    }
 
-            #[inline(always)]
-            unsafe fn load<S: Simd>(s: S, row: *const u8, i: usize, left: usize) -> S::F {
-                // SAFETY: the caller's promise.
-                unsafe {
-                    let p = row.cast::<$t>().add(i);
-                    if left >= S::N {
-                        s.$load(p)
-                    } else {
-                        s.$load_part(p, left)
-                    }
-                }
-            }
-        }
-    };
+    #[inline(always)]
+    unsafe fn load<S: Simd>(s: S, row: *const u8, i: usize, left: usize) -> S::F {
+        // SAFETY: the caller's promise.
+        unsafe { Element::load(s, row.cast::<T>().add(i), left) }
+    }
 }
-floats!(f32, load, load_part);
-floats!(f16, load_f16, load_f16_part);
-floats!(bf16, load_bf16, load_bf16_part);
 
 impl Stored for Q8_0Block {
     fn bytes(n: usize) -> usize {
@@ -614,12 +600,7 @@ unsafe fn rows<S: Simd, T: Stored>(
             // SAFETY: at most the values that are left of the row.
             unsafe {
                 let v = T::load(s, row, i, d - i);
-                let to = to.add(r * d + i);
-                if i + S::N <= d {
-                    s.store(to, v)
-                } else {
-                    s.store_part(to, v, d - i)
-                }
+                Element::store(s, to.add(r * d + i), v, d - i);
             }
             i += S::N;
         }

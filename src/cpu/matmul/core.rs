@@ -8,7 +8,7 @@ use super::kernels::{
 use super::weights::{CHUNK, Weights};
 use super::{codebooks, iqk, kquants, legacy, trellis};
 use crate::quant::{Interleaved, Type, TypeInfo};
-use crate::simd::{Compiled, Level};
+use crate::simd::{Compiled, Element, Level};
 
 /// Most columns that weights are multiplied with directly, without a panel.
 pub const DIRECT: usize = 4;
@@ -138,7 +138,7 @@ struct Floats {
 }
 
 impl Floats {
-    const fn of<T: float::Element>() -> Floats {
+    const fn of<T: Element>() -> Floats {
         Floats {
             unpack: Compiled::new::<float::Unpack<T>>(),
             pack: Compiled::new::<float::Pack<T>>(),

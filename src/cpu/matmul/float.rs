@@ -9,43 +9,11 @@
 
 use std::marker::PhantomData;
 
-use half::{bf16, f16};
-
 use super::kernels::{GemmArgs, GemvArgs, MAX_COLS, UnpackArgs, ask_ahead};
-use crate::simd::{Kernel, Simd, fetches_in_two_steps};
+use crate::simd::{Element, Kernel, Simd, fetches_in_two_steps};
 
 /// Values that are summed up before they are added to the total.
 const SPAN: usize = 256;
-
-/// An element type that vectors are loaded from.
-pub trait Element: Copy + Default + 'static {
-    /// The first `n.min(N)` values, then zeros.
-    ///
-    /// # Safety
-    /// `p` points to `n.min(N)` readable values.
-    unsafe fn load<S: Simd>(s: S, p: *const Self, n: usize) -> S::F;
-}
-
-macro_rules! element {
-    ($t:ty, $whole:ident, $part:ident) => {
-        impl Element for $t {
-            #[inline(always)]
-            unsafe fn load<S: Simd>(s: S, p: *const $t, n: usize) -> S::F {
-                // SAFETY: the caller's promise.
-                unsafe {
-                    if n >= S::N {
-                        s.$whole(p)
-                    } else {
-                        s.$part(p, n)
-                    }
-                }
-            }
-        }
-    };
-}
-element!(f32, load, load_part);
-element!(f16, load_f16, load_f16_part);
-element!(bf16, load_bf16, load_bf16_part);
 
 /// Length of a row in panels and blocks.
 pub const fn padded(k: usize) -> usize {

@@ -5,7 +5,7 @@ use half::{bf16, f16};
 use crate::graph::UnaryOp;
 use crate::quant::legacy::Q8_0Block;
 use crate::quant::{Half, Type};
-use crate::simd::Simd;
+use crate::simd::{Element, Simd};
 
 /// A row kernel `y[i] = f(x[i])`.
 pub type Unary = unsafe fn(&Rows, usize, *const f32, *mut f32);
@@ -75,10 +75,10 @@ crate::kernels! {
         /// `y = e^(x - max)`; returns the sum.
         fn exp_sum(n: usize, x: *const f32, max: f32, y: *mut f32) -> f32 = exp_sum;
 
-        fn f16_to_f32(n: usize, x: *const f16, y: *mut f32) = f16_to_f32;
-        fn f32_to_f16(n: usize, x: *const f32, y: *mut f16) = f32_to_f16;
-        fn bf16_to_f32(n: usize, x: *const bf16, y: *mut f32) = bf16_to_f32;
-        fn f32_to_bf16(n: usize, x: *const f32, y: *mut bf16) = f32_to_bf16;
+        fn f16_to_f32(n: usize, x: *const f16, y: *mut f32) = convert::<_, f16, f32>;
+        fn f32_to_f16(n: usize, x: *const f32, y: *mut f16) = convert::<_, f32, f16>;
+        fn bf16_to_f32(n: usize, x: *const bf16, y: *mut f32) = convert::<_, bf16, f32>;
+        fn f32_to_bf16(n: usize, x: *const f32, y: *mut bf16) = convert::<_, f32, bf16>;
 
         /// Encodes `n` values (whole blocks) as q8_0.
         fn f32_to_q8_0(n: usize, x: *const f32, y: *mut u8) = f32_to_q8_0;
@@ -507,37 +507,10 @@ unsafe fn normalize<S: Simd>(
     }
 }
 
-/// Numbers that a mask may be made of.
-trait MaskValue: Copy {
-    /// # Safety
-    /// `p` points to `n.min(N)` values.
-    unsafe fn load<S: Simd>(s: S, p: *const Self, n: usize) -> S::F;
-}
-impl MaskValue for f32 {
-    #[inline(always)]
-    unsafe fn load<S: Simd>(s: S, p: *const f32, n: usize) -> S::F {
-        // SAFETY: the caller's promise.
-        unsafe { s.load_part(p, n) }
-    }
-}
-impl MaskValue for f16 {
-    #[inline(always)]
-    unsafe fn load<S: Simd>(s: S, p: *const f16, n: usize) -> S::F {
-        // SAFETY: the caller's promise.
-        unsafe {
-            if n >= S::N {
-                s.load_f16(p)
-            } else {
-                s.load_f16_part(p, n)
-            }
-        }
-    }
-}
-
 /// # Safety
 /// `x`, `mask` and `y` point to `n` values.
 #[inline(always)]
-unsafe fn masked<S: Simd, M: MaskValue>(
+unsafe fn masked<S: Simd, M: Element>(
     s: S,
     n: usize,
     x: *const f32,
@@ -609,68 +582,10 @@ unsafe fn exp_sum<S: Simd>(s: S, n: usize, x: *const f32, max: f32, y: *mut f32)
 /// # Safety
 /// `x` and `y` point to `n` values.
 #[inline(always)]
-unsafe fn f16_to_f32<S: Simd>(s: S, n: usize, x: *const f16, y: *mut f32) {
-    let mut i = 0;
-    // SAFETY: whole vectors below `n`, then the rest.
-    unsafe {
-        while i + S::N <= n {
-            s.store(y.add(i), s.load_f16(x.add(i)));
-            i += S::N;
-        }
-        if i < n {
-            s.store_part(y.add(i), s.load_f16_part(x.add(i), n - i), n - i);
-        }
-    }
-}
-
-/// # Safety
-/// `x` and `y` point to `n` values.
-#[inline(always)]
-unsafe fn f32_to_f16<S: Simd>(s: S, n: usize, x: *const f32, y: *mut f16) {
-    let mut i = 0;
-    // SAFETY: whole vectors below `n`, then the rest.
-    unsafe {
-        while i + S::N <= n {
-            s.store_f16(y.add(i), s.load(x.add(i)));
-            i += S::N;
-        }
-        if i < n {
-            s.store_f16_part(y.add(i), s.load_part(x.add(i), n - i), n - i);
-        }
-    }
-}
-
-/// # Safety
-/// `x` and `y` point to `n` values.
-#[inline(always)]
-unsafe fn bf16_to_f32<S: Simd>(s: S, n: usize, x: *const bf16, y: *mut f32) {
-    let mut i = 0;
-    // SAFETY: whole vectors below `n`, then the rest.
-    unsafe {
-        while i + S::N <= n {
-            s.store(y.add(i), s.load_bf16(x.add(i)));
-            i += S::N;
-        }
-        if i < n {
-            s.store_part(y.add(i), s.load_bf16_part(x.add(i), n - i), n - i);
-        }
-    }
-}
-
-/// # Safety
-/// `x` and `y` point to `n` values.
-#[inline(always)]
-unsafe fn f32_to_bf16<S: Simd>(s: S, n: usize, x: *const f32, y: *mut bf16) {
-    let mut i = 0;
-    // SAFETY: whole vectors below `n`, then the rest.
-    unsafe {
-        while i + S::N <= n {
-            s.store_bf16(y.add(i), s.load(x.add(i)));
-            i += S::N;
-        }
-        if i < n {
-            s.store_bf16_part(y.add(i), s.load_part(x.add(i), n - i), n - i);
-        }
+unsafe fn convert<S: Simd, T: Element, U: Element>(s: S, n: usize, x: *const T, y: *mut U) {
+    for i in (0..n).step_by(S::N) {
+        // SAFETY: at most the values that are left.
+        unsafe { U::store(s, y.add(i), T::load(s, x.add(i), n - i), n - i) };
     }
 }
 
