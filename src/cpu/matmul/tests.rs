@@ -142,7 +142,8 @@ fn dot(w: &[f32], x: &[f64]) -> (f64, f64) {
 
 /// Types that matmul takes: quantized ones and floats. (A row of `I2_s` is a whole tensor.)
 fn types() -> impl Iterator<Item = &'static TypeInfo> {
-    let wanted = |t: &&TypeInfo| t.quantized || matches!(t.ty, Type::F32 | Type::F16 | Type::Bf16);
+    let wanted =
+        |t: &&TypeInfo| t.quantized || matches!(plain(t.ty), Type::F32 | Type::F16 | Type::Bf16);
     TYPES.iter().filter(wanted).filter(|t| t.ty != Type::I2_s)
 }
 

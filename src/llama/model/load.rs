@@ -277,13 +277,12 @@ fn check_shape(info: &TensorInfo, ne: &[u32]) -> Result<()> {
 
 /// Matrices may be quantized; vectors (norms, biases, factors) are added and multiplied as F32.
 fn check_type(info: &TensorInfo, n_dims: usize) -> Result<()> {
-    let is_float = matches!(info.ty, Type::F32 | Type::F16 | Type::Bf16);
+    let quantized = info.ty.info().is_some_and(|i| i.quantized);
+    let plain = info.ty.info().and_then(|i| i.plain);
+    let is_float = matches!(plain.unwrap_or(info.ty), Type::F32 | Type::F16 | Type::Bf16);
     let (fits, wanted) = match n_dims {
         1 => (info.ty == Type::F32, "f32"),
-        _ => {
-            let quantized = info.ty.info().is_some_and(|i| i.quantized);
-            (is_float || quantized, "f32, f16, bf16 or quantized")
-        }
+        _ => (is_float || quantized, "f32, f16, bf16 or quantized"),
     };
     ensure!(
         fits,
