@@ -179,18 +179,24 @@ const MAGNITUDES: [f32; 2] = [16.0, 36.0];
 const HALVES: [f32; 1] = [0.0];
 const FINE: [f32; 6] = [-40.0, -21.0, -7.0, 7.0, 21.0, 40.0];
 
-static IQ1: LazyLock<Index<8>> =
-    LazyLock::new(|| Index::new(&HALVES, 7, 0.0, (1 << 13) - 1, |c| sequence(c + OFFSET)));
+static IQ1: LazyLock<Index<8>> = LazyLock::new(|| {
+    Index::new(&HALVES, 7, [0.0, 0.0], (1 << 13) - 1, |c| {
+        sequence(c + OFFSET)
+    })
+});
 static IQ2: LazyLock<Index<8>> =
-    LazyLock::new(|| Index::new(&SIGNED, 24, 0.0, u16::MAX, |c| sequence(c + OFFSET)));
+    LazyLock::new(|| Index::new(&SIGNED, 16, [0.0, 0.1], u16::MAX, |c| sequence(c + OFFSET)));
 static IQ3: LazyLock<Index<8>> = LazyLock::new(|| {
-    Index::new(&MAGNITUDES, 48, 0.4, u16::MAX, |c| {
+    Index::new(&MAGNITUDES, 48, [0.4, 0.5], u16::MAX, |c| {
         sequence(c + OFFSET).map(f32::abs)
     })
 });
 static IQ4: LazyLock<[Index<4>; 2]> = LazyLock::new(|| {
-    [OFFSET, OFFSET + 32768]
-        .map(|offset| Index::new(&FINE, 2, 0.9, (1 << 15) - 1, move |c| sequence(c + offset)))
+    [OFFSET, OFFSET + 32768].map(|offset| {
+        Index::new(&FINE, 2, [0.75, 0.9], (1 << 15) - 1, move |c| {
+            sequence(c + offset)
+        })
+    })
 });
 
 /// What the levels stand for.

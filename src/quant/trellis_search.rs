@@ -22,8 +22,9 @@ pub struct Index<const G: usize> {
     /// Which combinations of ways are looked at whatever they cost, the presumably cheapest first; coordinates in the order of what it
     /// costs to leave the interval of the point.
     order: Vec<u8>,
-    /// Other boxes are looked at too if they are nearer than this times the distance of what has been found (both squared).
-    reach: f32,
+    /// Other boxes are looked at too if they are nearer than this times the distance of what has been found (both squared): at first,
+    /// when a level is looked for, and at last.
+    reach: [f32; 2],
     /// The first tile of each box, and the number of tiles.
     starts: Vec<u32>,
     tiles: Vec<Tile<G>>,
@@ -35,6 +36,13 @@ pub struct Index<const G: usize> {
 struct Around {
     numbers: [[u32; 16]; 2],
     prices: [[f32; 16]; 2],
+}
+
+/// The ways from a point in one coordinate: what they add to the number of the box, and what they cost. The first is to stay.
+#[derive(Clone, Copy, Default)]
+struct Ways {
+    steps: [i32; 4],
+    costs: [f32; 4],
 }
 
 impl Around {
@@ -72,7 +80,7 @@ impl<const G: usize> Index<G> {
     pub fn new(
         borders: &'static [f32],
         boxes: usize,
-        reach: f32,
+        reach: [f32; 2],
         n: u16,
         values: impl Fn(u32) -> [f32; G],
     ) -> Index<G> {
@@ -116,96 +124,86 @@ impl<const G: usize> Index<G> {
         order.iter().take(boxes).map(|c| *c as u8).collect()
     }
 
-    /// The ways of a coordinate from `t` on, the cheapest first: what they cost and what they add to the number of the box.
+    /// The box of a point `t`, and the ways from it in each coordinate, those first where leaving the interval costs least.
     #[inline(always)]
-    fn ways(&self, t: f32, w: f32) -> ([f32; 4], [i32; 4]) {
-        let bins = self.borders.len() + 1;
-        let mut bin = 0;
-        if Self::STEPS == 2 {
-            // Only across the nearest border.
-            let (mut nearest, mut step) = (f32::INFINITY, 0);
-            for border in self.borders {
-                let distance = (t - border).abs();
-                let nearer = distance < nearest;
-                nearest = if nearer { distance } else { nearest };
-                bin += i32::from(t > *border);
-                let across = if t > *border { -1 } else { 1 };
-                step = if nearer { across } else { step };
-            }
-            return (
-                [0.0, w * nearest * nearest, NEVER, NEVER],
-                [bin, step, 0, 0],
-            );
+    fn ways<S: Simd>(&self, s: S, t: &[f32; G], w: &[f32; G]) -> (i32, [Ways; G]) {
+        let h = s.half();
+        let (mut x, mut weights, mut strides) = ([0f32; 8], [NEVER; 8], [0f32; 8]);
+        let mut stride = 1;
+        for j in 0..G {
+            (x[j], weights[j], strides[j]) = (t[j], w[j], stride as f32);
+            stride *= self.borders.len() + 1;
         }
+        let (x, weights) = (h.load_at(&x, 0), h.load_at(&weights, 0));
+        let strides = h.load_at(&strides, 0);
+        // What it costs to go one interval down, two down, one up, two up.
+        let never = h.splat(NEVER);
+        let (mut down, mut two_down, mut up, mut two_up) = (never, never, never, never);
+        let mut bin = h.zero();
+        // They ascend.
         for border in self.borders {
-            bin += i32::from(t > *border);
+            let border = h.splat(*border);
+            let distance = h.sub(x, border);
+            let cost = h.mul(weights, h.mul(distance, distance));
+            let above = h.lt(border, x);
+            bin = h.add(bin, h.select(above, h.splat(1.0), h.zero()));
+            two_down = h.select(above, down, two_down);
+            down = h.select(above, cost, down);
+            let second = h.select(h.lt(up, never), h.min(two_up, cost), never);
+            two_up = h.select(above, never, second);
+            up = h.select(above, never, h.min(up, cost));
         }
-        let to = |step: i32| {
-            let to = bin + step;
-            if to < 0 || to >= bins as i32 {
-                return NEVER;
+        let near = h.select(h.lt(down, up), h.splat(-1.0), h.splat(1.0));
+        let far = h.select(h.lt(two_down, two_up), h.splat(-2.0), h.splat(2.0));
+        let ways = [
+            (h.min(down, up), near),
+            (h.max(down, up), h.sub(h.zero(), near)),
+            (h.min(two_down, two_up), far),
+        ];
+        let (mut costs, mut steps) = ([[0f32; 8]; 3], [[0f32; 8]; 3]);
+        for k in 0..Self::STEPS - 1 {
+            let (cost, step) = ways[k];
+            let step = h.select(h.lt(cost, never), step, h.zero());
+            h.store_at(&mut costs[k], 0, cost);
+            h.store_at(&mut steps[k], 0, h.mul(step, strides));
+        }
+        // No two keys are the same, so that each coordinate has a rank of its own.
+        let lanes: [i32; 8] = [0, 1, 2, 3, 4, 5, 6, 7];
+        // SAFETY: half a vector has eight lanes.
+        let lanes = unsafe { h.load_int(lanes.as_ptr().cast()) };
+        let keys = h.cast_f(h.or(h.and(h.cast_i(ways[0].0), h.splat_i32(!7)), lanes));
+        let (mut key, mut ranks) = ([0f32; 8], [0f32; 8]);
+        h.store_at(&mut key, 0, keys);
+        let mut rank = h.zero();
+        for j in 0..G {
+            let cheaper = h.lt(h.splat(key[j]), keys);
+            rank = h.add(rank, h.select(cheaper, h.splat(1.0), h.zero()));
+        }
+        h.store_at(&mut ranks, 0, rank);
+        let mut by_rank = [Ways::default(); G];
+        for j in 0..G {
+            let ways = &mut by_rank[ranks[j] as usize % G];
+            for k in 0..Self::STEPS - 1 {
+                (ways.steps[k + 1], ways.costs[k + 1]) = (steps[k][j] as i32, costs[k][j]);
             }
-            let border = self.borders[if step < 0 { to } else { to - 1 } as usize];
-            w * (t - border) * (t - border)
-        };
-        let (down, up) = (to(-1), to(1));
-        let near = if down < up { -1 } else { 1 };
-        let (first, other) = if down < up { (down, up) } else { (up, down) };
-        let (mut costs, mut steps) = ([0.0, first, NEVER, NEVER], [0, near, 0, 0]);
-        if Self::STEPS == 4 {
-            let (two_down, two_up) = (to(-2), to(2));
-            let (last, far) = if two_down < two_up {
-                (two_down, -2)
-            } else {
-                (two_up, 2)
-            };
-            (costs[2], costs[3]) = (other, last);
-            (steps[2], steps[3]) = (-near, far);
         }
-        for k in 0..4 {
-            if costs[k] >= NEVER {
-                steps[k] = 0;
-            }
-        }
-        steps[0] = bin;
-        (costs, steps)
+        (h.sum(h.mul(bin, strides)) as i32, by_rank)
     }
 
     /// The boxes around `t`, each coordinate weighing `w`.
     #[inline(always)]
-    fn around(&self, t: &[f32; G], w: &[f32; G]) -> Around {
-        let bins = self.borders.len() as i32 + 1;
-        let mut steps = [[0i32; 4]; G];
-        let mut costs = [[0f32; 4]; G];
-        let (mut base, mut stride) = (0, 1);
-        for j in 0..G {
-            let (cost, step) = self.ways(t[j], w[j]);
-            costs[j] = cost;
-            base += step[0] * stride;
-            for k in 1..4 {
-                steps[j][k] = step[k] * stride;
-            }
-            stride *= bins;
-        }
-        let mut by_rank = [([0i32; 4], [0f32; 4]); G];
-        for j in 0..G {
-            let mut rank = 0;
-            for k in 0..G {
-                let (other, own) = (costs[k][1], costs[j][1]);
-                rank += usize::from(other < own || (other == own && k < j));
-            }
-            by_rank[rank % G] = (steps[j], costs[j]);
-        }
+    fn around<S: Simd>(&self, s: S, t: &[f32; G], w: &[f32; G]) -> Around {
+        let (base, by_rank) = self.ways(s, t, w);
         let mut around = Around::default();
         around.numbers[0][0] = base as u32;
         for half in 0..2 {
             let (numbers, prices) = (&mut around.numbers[half], &mut around.prices[half]);
             let mut n = 1;
-            for (steps, costs) in &by_rank[half * G / 2..][..G / 2] {
+            for ways in &by_rank[half * G / 2..][..G / 2] {
                 for way in 1..Self::STEPS {
                     for k in 0..n {
-                        numbers[way * n + k] = numbers[k].wrapping_add(steps[way] as u32);
-                        prices[way * n + k] = prices[k] + costs[way];
+                        numbers[way * n + k] = numbers[k].wrapping_add(ways.steps[way] as u32);
+                        prices[way * n + k] = prices[k] + ways.costs[way];
                     }
                 }
                 n *= Self::STEPS;
@@ -244,7 +242,9 @@ impl<const G: usize> Index<G> {
         w: &[f32; G],
         near: f32,
         inverses: &[f32; K],
+        last: bool,
     ) -> [Found; K] {
+        let reach = self.reach[usize::from(last)];
         let (mut t, mut wx, mut ww) = ([0f32; G], [0f32; G], [0f32; G]);
         for j in 0..G {
             t[j] = search::limit(x[j] * near, -LIMIT, LIMIT);
@@ -252,13 +252,13 @@ impl<const G: usize> Index<G> {
             ww[j] = w[j] + 1e-9;
             wx[j] = ww[j] * x[j];
         }
-        let around = self.around(&t, &ww);
+        let around = self.around(s, &t, &ww);
         let mut least = Least::<S, K>::new(s);
         for combination in &self.order {
             let (a, b) = (usize::from(combination & 15), usize::from(combination >> 4));
             self.look(s, around.number(a, b), &wx, &ww, inverses, &mut least);
         }
-        if self.reach > 0.0 {
+        if reach > 0.0 {
             let mut square = 0f32;
             for j in 0..G {
                 square += wx[j] * x[j];
@@ -268,7 +268,7 @@ impl<const G: usize> Index<G> {
                 let distance = least.score(s, k) + inverses[k] * inverses[k] * square;
                 farthest = farthest.max(distance);
             }
-            let limit = self.reach * farthest;
+            let limit = reach * farthest;
             for b in 0..16 {
                 let mut near = around.nearer(s, b, limit);
                 for combination in &self.order {
@@ -337,11 +337,12 @@ fn at_scales<S: Simd, const G: usize, const K: usize>(
     w: &[f32; GROUP],
     near: f32,
     inverses: &[f32; K],
+    last: bool,
 ) -> [Scaled; K] {
     let mut out = [Scaled::default(); K];
     let cells = x.as_chunks::<G>().0.iter().zip(w.as_chunks::<G>().0);
     for (i, (x, w)) in cells.enumerate() {
-        let found = index.nearest(s, x, w, near, inverses);
+        let found = index.nearest(s, x, w, near, inverses, last);
         for (out, found) in out.iter_mut().zip(found) {
             out.codes[i % 8] = found.code;
             out.xv += found.xv;
@@ -383,7 +384,7 @@ impl<const G: usize, const LEVELS: usize> Trellis<'_, G, LEVELS> {
         }
         let near = 0.5 * (from + to) * inverse(size);
         let (mut ideal, mut steepness, mut gain) = (0f32, 0f32, 0f32);
-        for scaled in at_scales(s, self.indexes[0], x, w, near, &inverses) {
+        for scaled in at_scales(s, self.indexes[0], x, w, near, &inverses, false) {
             if scaled.vv > 0.0 && scaled.xv * scaled.xv > gain * scaled.vv {
                 ideal = scaled.xv / scaled.vv;
                 steepness = scaled.vv;
@@ -435,6 +436,7 @@ impl<const G: usize, const LEVELS: usize> Trellis<'_, G, LEVELS> {
         x: &[f32; GROUP],
         w: &[f32; GROUP],
         d: f32,
+        last: bool,
         choice: &mut Choice,
     ) {
         // The first of the levels around the ideal one; they ascend.
@@ -457,7 +459,7 @@ impl<const G: usize, const LEVELS: usize> Trellis<'_, G, LEVELS> {
         let sign = tried[LEVELS - 1].1 * d;
         let near = inverse(choice.ideal).copysign(sign);
         let square = search::square(x, w);
-        let scaled = at_scales(s, self.indexes[range], x, w, near, &inverses);
+        let scaled = at_scales(s, self.indexes[range], x, w, near, &inverses, last);
         for ((number, level), scaled) in tried.into_iter().zip(scaled) {
             let scale = d * level;
             let error = square - 2.0 * scale * scaled.xv + scale * scale * scaled.vv;
@@ -509,11 +511,12 @@ impl<const G: usize, const LEVELS: usize> Trellis<'_, G, LEVELS> {
             for ((choice, x), w) in choices.iter_mut().zip(xs).zip(ws) {
                 let chosen = (choice.range, usize::from(self.levels[choice.level] < 0.0));
                 choice.error = f32::INFINITY;
+                let last = pass + 1 == PASSES;
                 for range in 0..self.indexes.len() {
                     for (sign, levels) in signs.iter().enumerate() {
                         // Then again, but only where the best were.
                         if !levels.is_empty() && (pass == 0 || (range, sign) == chosen) {
-                            self.try_levels(s, range, levels, x, w, d, choice);
+                            self.try_levels(s, range, levels, x, w, d, last, choice);
                         }
                     }
                 }
