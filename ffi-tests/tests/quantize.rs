@@ -13,6 +13,7 @@ fn files_have_the_reference_s_types_and_metadata() {
         ("Q8_0_R8", Some(24)),
         ("IQ4_XS_R8", None),
         ("Q8_K_R8", None),
+        ("BF16_R16", Some(2)),
     ] {
         FILES.file(name, chunks).iter().for_each(check);
     }

@@ -507,11 +507,11 @@ impl<const G: usize, const LEVELS: usize> Trellis<'_, G, LEVELS> {
         let (mut least, mut best_d) = (f32::INFINITY, 0.0);
         let mut choices = best.clone();
         for pass in 0..PASSES {
+            let last = pass + 1 == PASSES;
             let (mut error, mut sum_lx, mut sum_ll) = (0f32, 0f32, 0f32);
             for ((choice, x), w) in choices.iter_mut().zip(xs).zip(ws) {
                 let chosen = (choice.range, usize::from(self.levels[choice.level] < 0.0));
                 choice.error = f32::INFINITY;
-                let last = pass + 1 == PASSES;
                 for range in 0..self.indexes.len() {
                     for (sign, levels) in signs.iter().enumerate() {
                         // Then again, but only where the best were.
@@ -533,7 +533,7 @@ impl<const G: usize, const LEVELS: usize> Trellis<'_, G, LEVELS> {
                 };
                 best.copy_from_slice(&choices);
             }
-            if !fitted || pass + 1 == PASSES {
+            if !fitted || last {
                 break;
             }
             // For what was chosen the scale that suits it is better still.
