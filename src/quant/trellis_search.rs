@@ -22,6 +22,8 @@ pub struct Index<const G: usize> {
     /// Which combinations of ways are looked at whatever they cost, the presumably cheapest first; coordinates in the order of what it
     /// costs to leave the interval of the point.
     order: Vec<u8>,
+    /// The others: for each way of the second half of the coordinates a bit for each of the first.
+    others: [u32; 16],
     /// Other boxes are looked at too if they are nearer than this times the distance of what has been found (both squared): at first,
     /// when a level is looked for, and at last.
     reach: [f32; 2],
@@ -93,9 +95,15 @@ impl<const G: usize> Index<G> {
             }
             members[number].push(code);
         }
+        let order = Index::<G>::order(boxes);
+        let mut others = [0xffff; 16];
+        for combination in &order {
+            others[usize::from(combination >> 4)] &= !(1 << (combination & 15));
+        }
         let mut index = Index {
             borders,
-            order: Index::<G>::order(boxes),
+            order,
+            others,
             reach,
             starts: vec![0],
             tiles: Vec::new(),
@@ -270,10 +278,7 @@ impl<const G: usize> Index<G> {
             }
             let limit = reach * farthest;
             for b in 0..16 {
-                let mut near = around.nearer(s, b, limit);
-                for combination in &self.order {
-                    near &= !(u32::from(usize::from(combination >> 4) == b) << (combination & 15));
-                }
+                let mut near = around.nearer(s, b, limit) & self.others[b];
                 while near != 0 {
                     let a = near.trailing_zeros() as usize;
                     near &= near - 1;

@@ -98,9 +98,12 @@ impl FileTypes {
         let (path, mut command) = self.making(who, name);
         let begin = Instant::now();
         let out = command.output().expect("the program starts");
-        out.status
-            .success()
-            .then(|| (path, begin.elapsed().as_secs_f64()))
+        let seconds = begin.elapsed().as_secs_f64();
+        if !out.status.success() {
+            eprintln!("{}", String::from_utf8_lossy(&out.stderr));
+            return None;
+        }
+        Some((path, seconds))
     }
 
     /// The most memory in use while such a file is made: that of the mapped input file and of two of its tensors.
