@@ -145,7 +145,10 @@ impl<const VNNI: bool, const VEX: bool> Simd for Ymm<VNNI, VEX> {
         fn load(p: *const f32) -> __m256 = _mm256_loadu_ps(p);
         fn load_part(p: *const f32, n: usize) -> __m256 = _mm256_maskload_ps(p, part_mask(n));
         fn store(p: *mut f32, v: __m256) = _mm256_storeu_ps(p, v);
-        fn store_part(p: *mut f32, v: __m256, n: usize) = _mm256_maskstore_ps(p, part_mask(n), v);
+        fn store_part(p: *mut f32, v: __m256, n: usize) = {
+            // AMD's cores take dozens of cycles for a masked store.
+            if n >= 8 { _mm256_storeu_ps(p, v) } else { _mm256_maskstore_ps(p, part_mask(n), v) }
+        };
         fn load_f16(p: *const f16) -> __m256 = _mm256_cvtph_ps(_mm_loadu_si128(p.cast()));
         fn store_f16(p: *mut f16, v: __m256) =
             _mm_storeu_si128(p.cast(), _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(v));
