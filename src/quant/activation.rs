@@ -280,8 +280,9 @@ macro_rules! by_row {
                 }
                 let mut sums = [0i32; $lanes];
                 for (j, (b, v)) in bytes.iter_mut().zip(values).enumerate() {
-                    let q = byte(*v, scales[lane(j, $run, $lanes)].1);
-                    sums[lane(j, $run, $lanes)] += i32::from(q);
+                    // Of a whole number, which needs no sign extended, to be added up.
+                    let q = search::whole(*v * scales[lane(j, $run, $lanes)].1);
+                    sums[lane(j, $run, $lanes)] += q;
                     *b = q as u8;
                 }
                 for (b, (d, _)) in header.as_chunks_mut().0.iter_mut().zip(scales) {

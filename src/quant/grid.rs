@@ -10,6 +10,8 @@ pub trait Grid: Copy {
     const CODES: usize;
     /// Whether each value may have any code, whatever its neighbours have.
     const FREE: bool = true;
+    /// Whether [`Grid::shift`] may be other than 0.
+    const SHIFTED: bool = false;
     fn value(&self, code: u8) -> f32;
     /// The grid value nearest to `a * b`.
     fn nearest(&self, a: f32, b: f32) -> f32;
@@ -170,6 +172,7 @@ macro_rules! grid {
                 }
                 v + self.shift
             }
+            const SHIFTED: bool = true;
             #[inline(always)]
             fn shift(&self) -> f32 {
                 self.shift
@@ -239,6 +242,7 @@ static IQ6_INDEX: [u8; 512] = index(&Iq6::WHOLE);
 
 impl Grid for Iq6 {
     const CODES: usize = 64;
+    const SHIFTED: bool = true;
     #[inline(always)]
     fn shift(&self) -> f32 {
         self.shift

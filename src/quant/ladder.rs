@@ -342,9 +342,9 @@ impl Scored {
             }
         }
         let (errors, sums) = exact_errors::<S, G, N>(s, x, w, &scales, &shifts);
-        let mut best = each / 2;
-        for l in 0..STEPS {
-            best = if errors[l] < errors[best] { l } else { best };
+        let mut best = search::least(s, &errors);
+        if errors[each / 2] == errors[best] {
+            best = each / 2;
         }
         Chosen {
             level: tried[best],
@@ -380,10 +380,7 @@ impl Scored {
                     store(near[l / half] * (1.0 + step * ((l % half) as f32 - half as f32 * 0.5)));
             }
             let (errors, sums) = exact_errors::<S, G, N>(s, x, w, &scales, &shifts);
-            let mut at = 0;
-            for l in 0..STEPS {
-                at = if errors[l] < errors[at] { l } else { at };
-            }
+            let at = search::least(s, &errors);
             if errors[at] < best.0 {
                 best = (errors[at], scales[at]);
             }
@@ -414,8 +411,14 @@ fn exact_errors<S: Simd, G: Grid, const N: usize>(
         let (mut error, mut xv, mut vv) = (s.zero(), s.zero(), s.zero());
         for i in 0..N {
             let (number, weight) = (s.splat(x[i]), s.splat(w[i]));
-            let t = s.sub(s.mul(number, inverse), shift);
-            let v = s.add(G::round(s, t), shift);
+            let mut t = s.mul(number, inverse);
+            if G::SHIFTED {
+                t = s.sub(t, shift);
+            }
+            let mut v = G::round(s, t);
+            if G::SHIFTED {
+                v = s.add(v, shift);
+            }
             let miss = s.fnma(scale, v, number);
             error = s.fma(s.mul(weight, miss), miss, error);
             let wv = s.mul(weight, v);

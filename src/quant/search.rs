@@ -170,7 +170,13 @@ pub fn largest(x: &[f32]) -> f32 {
 /// The byte nearest to a product that fits in one: ties to even.
 #[inline(always)]
 pub fn byte(product: f32) -> i8 {
-    (product + ROUND).to_bits() as i8
+    whole(product) as i8
+}
+
+/// The whole number nearest to a product of magnitude below 2^22: ties to even.
+#[inline(always)]
+pub fn whole(product: f32) -> i32 {
+    ((product + ROUND).to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32)
 }
 
 /// The power of two that brings `magnitude` to 1..2 (to below 2 for the tiniest).
@@ -559,11 +565,23 @@ pub fn best_pair<S: Simd, const N: usize>(
         }
         s.store_at(&mut errors, from, error);
     }
-    let mut best = 0;
-    for l in 1..WIDE {
-        best = if errors[l] < errors[best] { l } else { best };
-    }
+    let best = least(s, &errors);
     (best, errors[best])
+}
+
+/// The number of the least of some errors, of those the first; the first of all if one is not a number.
+#[inline(always)]
+pub fn least<S: Simd>(s: S, errors: &[f32; WIDE]) -> usize {
+    let mut least = s.load_at(errors, 0);
+    for from in (S::N..WIDE).step_by(S::N) {
+        least = s.min(least, s.load_at(errors, from));
+    }
+    let least = s.splat(-s.max_of(s.neg(least)));
+    let mut above = 0;
+    for from in (0..WIDE).step_by(S::N) {
+        above |= s.bits_of(s.lt(least, s.load_at(errors, from))) << from;
+    }
+    (above as u16).trailing_ones() as usize % WIDE
 }
 
 /// `Σwx²`

@@ -9,8 +9,8 @@ use std::sync::LazyLock;
 use super::Half;
 use super::codebook::{DELTA, IQ1_S, ONE};
 use super::search::{self, inverse, limit, round_product};
-use super::tiles::{LANES, Least};
-use super::vector_search::Book;
+use super::tiles::{LANES, Least, PARTS, Tile};
+use super::vector_search::{Book, Near};
 use crate::simd::Simd;
 
 /// Levels that are tried for a group.
@@ -133,14 +133,7 @@ fn vectors<S: Simd, const GROUP: usize>(
     for cell in 0..cells {
         let (x, w) = (&xs[cell], &ws[cell]);
         let near = BOOK.near(x, w, inverses[LEVELS / 2]);
-        let tables = tables(s, x, w);
-        for (begin, end) in &near.ranges[..near.n] {
-            for number in *begin..*end {
-                let [xv, up, down] = near.tiles[number].looked_up(s, &tables);
-                least[cell][0].offer(s, number, xv, up, &inverses);
-                least[cell][1].offer(s, number, xv, down, &inverses);
-            }
-        }
+        look_through(s, &near, x, w, &inverses, &mut least[cell]);
         tiles[cell] = near.tiles;
         let (mut weight, mut sum) = (0f32, 0f32);
         for j in 0..8 {
@@ -193,20 +186,104 @@ fn vectors<S: Simd, const GROUP: usize>(
     fitted
 }
 
-/// What each pair of a cell adds to the sums of [`TERMS`].
+/// Finds the best vectors of a cell, shifted up and down, for each of some scales. The vectors of a range have half of their values in
+/// common, and so what these add to the sums. Ranges are left out that hold nothing better even if the other half suits perfectly.
 #[inline(always)]
-fn tables<S: Simd>(s: S, x: &[f32; 8], w: &[f32; 8]) -> [[[S::F; 2]; 4]; 3] {
-    let mut tables = [[[s.zero(); 2]; 4]; 3];
-    for p in 0..4 {
+fn look_through<S: Simd>(
+    s: S,
+    near: &Near<'_, 4>,
+    x: &[f32; 8],
+    w: &[f32; 8],
+    inverses: &[f32; LEVELS],
+    least: &mut [Least<S, LEVELS>; 2],
+) {
+    let (common, other) = (2 * near.half, 2 - 2 * near.half);
+    let (of_common, of_other) = (tables(s, common, x, w), tables(s, other, x, w));
+    let none = [[s.zero(); PARTS]; 3];
+    let firsts = Tile::<2>::of_firsts(near.tiles, &near.ranges[..near.n], common);
+    let all = firsts.looked_up(s, 0, &of_common, none);
+    let mut sums = [[0f32; LANES]; 3];
+    for (sums, all) in sums.iter_mut().zip(&all) {
+        for part in 0..LANES / S::N {
+            s.store_at(sums, part * S::N, all[part]);
+        }
+    }
+    let mut left = (1u32 << near.n) - 1;
+    let mut is_first = true;
+    while left != 0 {
+        let range = left.trailing_zeros() as usize % LANES;
+        left &= left - 1;
+        let mut from = none;
+        for (from, sums) in from.iter_mut().zip(&sums) {
+            *from = [s.splat(sums[range]); PARTS];
+        }
+        for number in near.ranges[range].0..near.ranges[range].1 {
+            let [xv, up, down] = near.tiles[number].looked_up(s, other, &of_other, from);
+            least[0].offer(s, number, xv, up, inverses);
+            least[1].offer(s, number, xv, down, inverses);
+        }
+        if is_first {
+            is_first = false;
+            let mut better = 0;
+            for (shift, least) in least.iter().enumerate() {
+                let rest = least_of_half(s, other, x, w, inverses, shift == 1);
+                for i in 0..LEVELS {
+                    let slope = -2.0 * inverses[i];
+                    let limit = s.splat(least.score(s, i) - rest[i]);
+                    for part in 0..LANES / S::N {
+                        let of_range = s.fma(s.splat(slope), all[0][part], all[1 + shift][part]);
+                        better |= s.bits_of(s.lt(of_range, limit)) << (part * S::N);
+                    }
+                }
+            }
+            left &= better;
+        }
+    }
+}
+
+/// The least that the values of two pairs, from pair `first` on, can add to the score for each scale, if any may be -1, 0 or 1.
+#[inline(always)]
+fn least_of_half<S: Simd>(
+    s: S,
+    first: usize,
+    x: &[f32; 8],
+    w: &[f32; 8],
+    inverses: &[f32; LEVELS],
+    down: bool,
+) -> [f32; 8] {
+    let h = s.half();
+    let mut slopes = [0f32; 8];
+    for i in 0..LEVELS {
+        slopes[i] = -2.0 * inverses[i];
+    }
+    let slopes = h.load_at(&slopes, 0);
+    let shift = h.splat(if down { -2.0 * DELTA } else { 2.0 * DELTA });
+    let mut sum = h.zero();
+    for j in 2 * first..2 * first + 4 {
+        let w = h.splat(w[j]);
+        let linear = h.mul(w, h.fma(slopes, h.splat(x[j]), shift));
+        sum = h.add(sum, h.min(h.sub(w, h.abs(linear)), h.zero()));
+    }
+    let mut least = [0f32; 8];
+    h.store_at(&mut least, 0, sum);
+    least
+}
+
+/// What each of two pairs of a cell, from pair `first` on, adds to the sums of [`TERMS`].
+#[inline(always)]
+fn tables<S: Simd>(s: S, first: usize, x: &[f32; 8], w: &[f32; 8]) -> [[[S::F; 2]; 2]; 3] {
+    let mut tables = [[[s.zero(); 2]; 2]; 3];
+    for p in 0..2 {
+        let at = 2 * (first + p);
         for (t, term) in TERMS.iter().enumerate() {
-            let [mut first, mut second] = [w[2 * p], w[2 * p + 1]];
+            let [mut one, mut two] = [w[at], w[at + 1]];
             if t == 0 {
-                (first, second) = (first * x[2 * p], second * x[2 * p + 1]);
+                (one, two) = (one * x[at], two * x[at + 1]);
             }
             for part in 0..LANES / S::N {
-                let sum = s.mul(s.splat(first), s.load_at(&term[0], part * S::N));
-                let second = s.splat(second);
-                tables[t][p][part] = s.fma(second, s.load_at(&term[1], part * S::N), sum);
+                let sum = s.mul(s.splat(one), s.load_at(&term[0], part * S::N));
+                let two = s.splat(two);
+                tables[t][p][part] = s.fma(two, s.load_at(&term[1], part * S::N), sum);
             }
         }
     }

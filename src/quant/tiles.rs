@@ -16,6 +16,27 @@ pub struct Tile<const W: usize> {
 }
 
 impl<const W: usize> Tile<W> {
+    /// `W` coordinates, from `from` on, of the first vector of each of these ranges of tiles; zeros for a range of none.
+    #[inline(always)]
+    pub fn of_firsts<const V: usize>(
+        tiles: &[Tile<V>],
+        ranges: &[(usize, usize)],
+        from: usize,
+    ) -> Tile<W> {
+        let mut firsts = Tile {
+            values: [[0; LANES]; W],
+            codes: [0; LANES],
+        };
+        for (l, (begin, end)) in ranges.iter().enumerate() {
+            if begin < end {
+                for j in 0..W {
+                    firsts.values[j][l % LANES] = tiles[*begin].values[from + j][0];
+                }
+            }
+        }
+        firsts
+    }
+
     /// Tiles of the vectors with these codes; the last one repeats its first vector, if need be.
     pub fn all(codes: &[u16], vector: impl Fn(u16) -> [i8; W]) -> Vec<Tile<W>> {
         let tile = |codes: &[u16]| {
@@ -54,17 +75,18 @@ impl<const W: usize> Tile<W> {
         (xv, vv)
     }
 
-    /// The sums over coordinates of what `tables` say of their values, of each vector.
+    /// Adds to sums what `tables` say of the values of `P` coordinates, from `first` on, of each vector.
     #[inline(always)]
-    pub fn looked_up<S: Simd, const T: usize>(
+    pub fn looked_up<S: Simd, const T: usize, const P: usize>(
         &self,
         s: S,
-        tables: &[[[S::F; 2]; W]; T],
+        first: usize,
+        tables: &[[[S::F; 2]; P]; T],
+        mut sums: [[S::F; PARTS]; T],
     ) -> [[S::F; PARTS]; T] {
-        let mut sums = [[s.zero(); PARTS]; T];
         for part in 0..LANES / S::N {
-            for j in 0..W {
-                let values = s.load_i8_int_at(&self.values[j], part * S::N);
+            for j in 0..P {
+                let values = s.load_i8_int_at(&self.values[first + j], part * S::N);
                 for t in 0..T {
                     let of = s.lookup16_f32(tables[t][j], values);
                     sums[t][part] = s.add(sums[t][part], of);

@@ -85,6 +85,7 @@ impl<const W: usize, const V: usize> Book<W, V> {
                 tiles: &all.tiles,
                 ranges,
                 n: 1,
+                half: 0,
             };
         }
         let mut importance = [0f32; 2];
@@ -107,7 +108,7 @@ impl<const W: usize, const V: usize> Book<W, V> {
             }
             let side = if t > self.values[at as usize] { 1 } else { -1 };
             ways[j] = [at, at + side, at - side, at + 2 * side];
-            for way in &mut ways[j] {
+            for way in &mut ways[j][..Self::WAYS] {
                 // Instead of those beyond the ends, others that are not in the list yet.
                 if *way < 0 {
                     *way += Self::WAYS as i32;
@@ -148,6 +149,7 @@ impl<const W: usize, const V: usize> Book<W, V> {
             tiles: &sorted.tiles,
             ranges,
             n,
+            half,
         }
     }
 }
@@ -157,6 +159,8 @@ pub struct Near<'a, const V: usize> {
     pub tiles: &'a [Tile<V>],
     pub ranges: [(usize, usize); 16],
     pub n: usize,
+    /// Which half of its coordinates the vectors of a range have in common, if the codebook is not small.
+    pub half: usize,
 }
 
 /// What a type's vectors and levels mean.

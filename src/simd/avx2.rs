@@ -70,8 +70,8 @@ unsafe fn permute(x: __m256, idx: __m256i) -> __m256 {
     out
 }
 
-/// `_mm256_blendv_ps`: `m ? a : b`. Where the result goes back to where `b` came from, the compiler would make a masked store of the
-/// intrinsic, which AMD's cores take dozens of cycles for.
+/// `_mm256_blendv_ps`: `m ? a : b`. Of the intrinsic the compiler would make a masked store where the result goes back to where `b` came
+/// from, which AMD's cores take dozens of cycles for; and it would find a longer way to the mask.
 ///
 /// # Safety
 /// The CPU has AVX.
@@ -399,10 +399,10 @@ impl<const VNNI: bool, const VEX: bool> Simd for Ymm<VNNI, VEX> {
         // SAFETY: the token proves that the CPU has the instructions.
         unsafe {
             let upper = _mm256_castsi256_ps(_mm256_slli_epi32::<28>(idx));
-            _mm256_blendv_ps(
-                _mm256_permutevar8x32_ps(table[0], idx),
-                _mm256_permutevar8x32_ps(table[1], idx),
+            blend(
                 upper,
+                _mm256_permutevar8x32_ps(table[1], idx),
+                _mm256_permutevar8x32_ps(table[0], idx),
             )
         }
     }
