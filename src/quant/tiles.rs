@@ -65,11 +65,12 @@ impl<const W: usize> Tile<W> {
         w: &[f32; W],
     ) -> ([S::F; PARTS], [S::F; PARTS]) {
         let (mut xv, mut vv) = ([s.zero(); PARTS], [s.zero(); PARTS]);
-        for part in 0..LANES / S::N {
-            for j in 0..W {
+        for j in 0..W {
+            let (wx, w) = (s.splat(wx[j]), s.splat(w[j]));
+            for part in 0..LANES / S::N {
                 let v = s.load_i8_at(&self.values[j], part * S::N);
-                xv[part] = s.fma(s.splat(wx[j]), v, xv[part]);
-                vv[part] = s.fma(s.mul(s.splat(w[j]), v), v, vv[part]);
+                xv[part] = s.fma(wx, v, xv[part]);
+                vv[part] = s.fma(s.mul(w, v), v, vv[part]);
             }
         }
         (xv, vv)
@@ -136,9 +137,10 @@ impl<S: Simd, const K: usize> Least<S, K> {
         inverses: &[f32; K],
     ) {
         let label = s.splat_i32(tile as i32);
-        for part in 0..LANES / S::N {
-            for k in 0..K {
-                let score = s.fma(s.splat(-2.0 * inverses[k]), xv[part], vv[part]);
+        for k in 0..K {
+            let slope = s.splat(-2.0 * inverses[k]);
+            for part in 0..LANES / S::N {
+                let score = s.fma(slope, xv[part], vv[part]);
                 let (old, tile) = (self.scores[k][part], self.tiles[k][part]);
                 let better = s.lt(score, old);
                 self.scores[k][part] = s.select(better, score, old);
