@@ -352,6 +352,26 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// # Safety
     /// There are four readable bytes for every index.
     unsafe fn gather_i32(self, table: *const u8, idx: Self::I) -> Self::I;
+    /// As [`Simd::gather_i32`], by one load each; for `N` numbers in memory.
+    /// # Safety
+    /// The numbers are there, and the entries.
+    #[inline(always)]
+    unsafe fn words_at<T: Copy + Into<usize>>(
+        self,
+        table: *const u8,
+        numbers: *const T,
+    ) -> Self::I {
+        let mut words = [0u32; 16];
+        for l in 0..Self::N {
+            // SAFETY: the caller's promise.
+            words[l] = unsafe {
+                let number: usize = numbers.add(l).read().into();
+                table.cast::<u32>().add(number).read_unaligned()
+            };
+        }
+        // SAFETY: a vector has no more than 64 bytes.
+        unsafe { self.load_int(words.as_ptr().cast()) }
+    }
     /// `N` bytes, each extended with its sign to 32 bits.
     /// # Safety
     /// `p` points to `N` readable bytes.
