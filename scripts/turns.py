@@ -5,7 +5,7 @@ usage: target/reference/venv/bin/python scripts/turns.py LIB LIB.. -- MODEL.gguf
 
 LIB is the path of a libikrs.so (absolute; copies of one file are loaded once) or `wheel`. For each model: the median tokens/s of
 generation and of prompts, and in brackets how many times as fast the first library is. IKRS_CPU holds all of ikrs to a level. Also from
-the environment: TURNS (12), TOKENS generated in a turn (24), PROMPT (512), PROMPTS (1: a prompt in every turn too), THREADS (2), CACHE (a
+the environment: TURNS (12), TOKENS generated in a turn (24), PROMPT (512), PROMPTS (0: only one, whose figure says little), THREADS (2), CACHE (a
 ggml type), THP (1: weights in huge pages).
 """
 import ctypes
@@ -103,7 +103,7 @@ for path in sys.argv[cut + 1:]:
     for _ in range(setting("TURNS", 12)):
         for side in sides:
             side.generate()
-        if setting("PROMPTS", 0):
+        if setting("PROMPTS", 1):
             for side in sides:
                 side.prompt()
     print(os.path.basename(path), "generation", figures(sides, lambda s: s.generations),
