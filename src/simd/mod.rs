@@ -362,9 +362,9 @@ pub trait Simd: Copy + Send + Sync + 'static {
         numbers: *const T,
     ) -> Self::I {
         let mut words = [0u32; 16];
-        for l in 0..Self::N {
+        for (l, word) in words[..Self::N].iter_mut().enumerate() {
             // SAFETY: the caller's promise.
-            words[l] = unsafe {
+            *word = unsafe {
                 let number: usize = numbers.add(l).read().into();
                 table.cast::<u32>().add(number).read_unaligned()
             };
