@@ -569,19 +569,29 @@ pub fn best_pair<S: Simd, const N: usize>(
     (best, errors[best])
 }
 
-/// The number of the least of some errors, of those the first; the first of all if one is not a number.
+/// The place of the least of some errors, as [`first_least`] finds it.
 #[inline(always)]
 pub fn least<S: Simd>(s: S, errors: &[f32; WIDE]) -> usize {
-    let mut least = s.load_at(errors, 0);
-    for from in (S::N..WIDE).step_by(S::N) {
-        least = s.min(least, s.load_at(errors, from));
+    let mut parts = [s.zero(); WIDE / 8];
+    for part in 0..WIDE / S::N {
+        parts[part] = s.load_at(errors, part * S::N);
     }
-    let least = s.splat(-s.max_of(s.neg(least)));
+    first_least(s, &parts).1
+}
+
+/// The least of [`WIDE`] numbers in vectors, and the first place where it is; the first of all if it is not a number.
+#[inline(always)]
+pub fn first_least<S: Simd>(s: S, parts: &[S::F; WIDE / 8]) -> (f32, usize) {
+    let mut least = parts[0];
+    for part in 1..WIDE / S::N {
+        least = s.min(least, parts[part]);
+    }
+    let least = -s.max_of(s.neg(least));
     let mut above = 0;
-    for from in (0..WIDE).step_by(S::N) {
-        above |= s.bits_of(s.lt(least, s.load_at(errors, from))) << from;
+    for part in 0..WIDE / S::N {
+        above |= s.bits_of(s.lt(s.splat(least), parts[part])) << (part * S::N);
     }
-    (above as u16).trailing_ones() as usize % WIDE
+    (least, (above as u16).trailing_ones() as usize % WIDE)
 }
 
 /// `Σwx²`

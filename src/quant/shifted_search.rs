@@ -208,6 +208,10 @@ fn look_through<S: Simd>(
             s.store_at(sums, part * S::N, all[part]);
         }
     }
+    let mut slopes = [0f32; 8];
+    for i in 0..LEVELS {
+        slopes[i] = -2.0 * inverses[i];
+    }
     let mut left = (1u32 << near.n) - 1;
     let mut is_first = true;
     while left != 0 {
@@ -226,12 +230,12 @@ fn look_through<S: Simd>(
             is_first = false;
             let mut better = 0;
             for (shift, least) in least.iter().enumerate() {
-                let rest = least_of_half(s, other, x, w, inverses, shift == 1);
+                let rest = least_of_half(s, other, x, w, &slopes, shift == 1);
                 for i in 0..LEVELS {
-                    let slope = -2.0 * inverses[i];
                     let limit = s.splat(least.score(s, i) - rest[i]);
                     for part in 0..LANES / S::N {
-                        let of_range = s.fma(s.splat(slope), all[0][part], all[1 + shift][part]);
+                        let of_range =
+                            s.fma(s.splat(slopes[i]), all[0][part], all[1 + shift][part]);
                         better |= s.bits_of(s.lt(of_range, limit)) << (part * S::N);
                     }
                 }
@@ -241,22 +245,18 @@ fn look_through<S: Simd>(
     }
 }
 
-/// The least that the values of two pairs, from pair `first` on, can add to the score for each scale, if any may be -1, 0 or 1.
+/// The least that the values of two pairs, from pair `first` on, can add to the scores of these slopes, if any may be -1, 0 or 1.
 #[inline(always)]
 fn least_of_half<S: Simd>(
     s: S,
     first: usize,
     x: &[f32; 8],
     w: &[f32; 8],
-    inverses: &[f32; LEVELS],
+    slopes: &[f32; 8],
     down: bool,
 ) -> [f32; 8] {
     let h = s.half();
-    let mut slopes = [0f32; 8];
-    for i in 0..LEVELS {
-        slopes[i] = -2.0 * inverses[i];
-    }
-    let slopes = h.load_at(&slopes, 0);
+    let slopes = h.load_at(slopes, 0);
     let shift = h.splat(if down { -2.0 * DELTA } else { 2.0 * DELTA });
     let mut sum = h.zero();
     for j in 2 * first..2 * first + 4 {

@@ -1,6 +1,7 @@
 //! Vectors sixteen at a time, and the search among them for those that suit several scales best. Shared by the codebook types
 //! and the trellis types, which differ in which vectors they look at.
 
+use super::search;
 use crate::simd::Simd;
 
 /// Vectors in a tile.
@@ -152,24 +153,17 @@ impl<S: Simd, const K: usize> Least<S, K> {
     /// The least score for a scale.
     #[inline(always)]
     pub fn score(&self, s: S, scale: usize) -> f32 {
-        let mut scores = self.scores[scale][0];
-        for part in 1..LANES / S::N {
-            scores = s.min(scores, self.scores[scale][part]);
-        }
-        -s.max_of(s.neg(scores))
+        search::first_least(s, &self.scores[scale]).0
     }
 
     /// The lane that has the least score for a scale (of those the first), and its tile.
     #[inline(always)]
     pub fn lane(&self, s: S, scale: usize) -> (usize, usize) {
-        let least = s.splat(self.score(s, scale));
-        let (mut above, mut tiles) = (0, [0f32; LANES]);
+        let (_, lane) = search::first_least(s, &self.scores[scale]);
+        let mut tiles = [0f32; LANES];
         for part in 0..LANES / S::N {
-            above |= s.bits_of(s.lt(least, self.scores[scale][part])) << (part * S::N);
             s.store_at(&mut tiles, part * S::N, s.cast_f(self.tiles[scale][part]));
         }
-        // If there is none, since scores are not numbers, the first.
-        let lane = (above as u16).trailing_ones() as usize % LANES;
         (lane, tiles[lane].to_bits() as usize)
     }
 }

@@ -676,28 +676,10 @@ before: {
                 quads[4 * v + j] = zipped[j];
             }
         }
-    } else {
+    } else if gathers_fast() {
         static LANE: Pattern<i32, 16> =
             Pattern([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
-        let gathers = gathers_fast();
-        let mut numbers = [0u16; 64];
-        if !gathers {
-            for v in 0..2 / S::HALVES {
-                let ninth = p.add(66 + S::N / 2 * v).cast::<u64>().read_unaligned();
-                let ninth = s.and(s.mask_of_bits(ninth), s.splat_i8(1));
-                let (a, b) = s.zip_i8(s.load_int(p.add(2 + 4 * S::N * v)), ninth);
-                let to = numbers.as_mut_ptr().add(4 * S::N * v);
-                s.store_int(to.cast(), a);
-                s.store_int(to.add(2 * S::N).cast(), b);
-            }
-            // Otherwise the compiler would take each number out of the vectors, which takes longer than to load it.
-            std::hint::black_box(&mut numbers);
-        }
         for i in 0..CHUNK / (4 * S::N) {
-            if !gathers {
-                quads[i] = s.words_at(BOOK.as_ptr().cast(), numbers.as_ptr().add(S::N * i));
-                continue;
-            }
             let ninth = p.add(66 + S::HALVES * i);
             let ninth = if S::HALVES == 2 {
                 i32::from(ninth.cast::<u16>().read_unaligned())
@@ -708,6 +690,21 @@ before: {
             let idx = s.load_u8(p.add(2 + S::N * i));
             let idx = s.or(idx, s.and(ninth, s.splat_i32(256)));
             quads[i] = s.gather_i32(BOOK.as_ptr().cast(), idx);
+        }
+    } else {
+        let mut numbers = [0u16; 64];
+        for v in 0..2 / S::HALVES {
+            let ninth = p.add(66 + S::N / 2 * v).cast::<u64>().read_unaligned();
+            let ninth = s.and(s.mask_of_bits(ninth), s.splat_i8(1));
+            let (a, b) = s.zip_i8(s.load_int(p.add(2 + 4 * S::N * v)), ninth);
+            let to = numbers.as_mut_ptr().add(4 * S::N * v);
+            s.store_int(to.cast(), a);
+            s.store_int(to.add(2 * S::N).cast(), b);
+        }
+        // Otherwise the compiler would take each number out of the vectors, which takes longer than to load it.
+        std::hint::black_box(&mut numbers);
+        for i in 0..CHUNK / (4 * S::N) {
+            quads[i] = s.words_at(BOOK.as_ptr().cast(), numbers.as_ptr().add(S::N * i));
         }
     }
 },
