@@ -283,7 +283,8 @@ macro_rules! by_row {
                     // Of a whole number, which needs no sign extended, to be added up.
                     let q = search::whole(*v * scales[lane(j, $run, $lanes)].1);
                     sums[lane(j, $run, $lanes)] += q;
-                    *b = q as u8;
+                    // Held within a byte, which it is anyway, so that vectors are narrowed by saturation, the cheapest way.
+                    *b = q.clamp(-128, 127) as u8;
                 }
                 for (b, (d, _)) in header.as_chunks_mut().0.iter_mut().zip(scales) {
                     *b = d.to_le_bytes();

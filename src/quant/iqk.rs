@@ -321,8 +321,8 @@ macro_rules! per_block {
 
 per_block!(Iq2_k, Iq2_kBlock, "iq2_k", grid: Iq2 + 5.0, levels: Levels::signed(4), rungs: 16.0 x 3, weighing: Weighing::Importance, repacked: Some(Type::Iq2_k_r4));
 per_block!(Iq3_k, Iq3_kBlock, "iq3_k", grid: Iq3 + 4.0, levels: Levels::odd(31.0), rungs: 16.0 x 3, weighing: Weighing::Evened(2), repacked: Some(Type::Iq3_k_r4));
-per_block!(Iq4_k, Iq4_kBlock, "iq4_k", grid: Iq4 + 4.0, levels: Levels::signed(6), rungs: 32.0 x 2, weighing: Weighing::Evened(2), repacked: Some(Type::Iq4_k_r4));
-per_block!(Iq5_k, Iq5_kBlock, "iq5_k", grid: Iq5 + 2.0, levels: Levels::signed(6), rungs: 32.0 x 1, weighing: Weighing::Magnitude, repacked: Some(Type::Iq5_k_r4));
+per_block!(Iq4_k, Iq4_kBlock, "iq4_k", grid: Iq4 + 4.0, levels: Levels::signed(6), rungs: 32.0 x 2, weighing: Weighing::Importance, repacked: Some(Type::Iq4_k_r4));
+per_block!(Iq5_k, Iq5_kBlock, "iq5_k", grid: Iq5 + 2.0, levels: Levels::signed(6), rungs: 32.0 x 1, weighing: Weighing::Importance, repacked: Some(Type::Iq5_k_r4));
 per_block!(Iq6_k, Iq6_kBlock, "iq6_k", grid: Iq6 + 1.0, levels: Levels::signed(8), rungs: 32.0 x 1, weighing: Weighing::Magnitude, repacked: None);
 
 /// Two-bit codes; 5-bit levels, offset by 16.

@@ -344,7 +344,7 @@ impl Q6_kBlock {
 /// Defines a type whose groups have only a scale.
 macro_rules! symmetric {
     ($ty:ident, $block:ident, $name:literal, bits: $bits:literal, level_bits: $level_bits:literal, rungs: $rungs:literal,
-     windows: $windows:expr, activation: $activation:expr, repacked: $repacked:expr) => {
+     windows: $windows:expr, weighing: $weighing:expr, activation: $activation:expr, repacked: $repacked:expr) => {
         pub struct $ty;
         impl BlockFormat for $ty {
             const TYPE: Type = Type::$ty;
@@ -380,7 +380,7 @@ macro_rules! symmetric {
                     ladders: &*LADDERS,
                     levels: Levels::signed($level_bits),
                     windows: $windows,
-                    weighing: Weighing::Importance,
+                    weighing: $weighing,
                 };
                 let xs = values.as_chunks::<BLOCK>().0;
                 for (i, (block, x)) in blocks_mut::<Self>(out).iter_mut().zip(xs).enumerate() {
@@ -392,9 +392,9 @@ macro_rules! symmetric {
 }
 
 symmetric!(Q3_k, Q3_kBlock, "q3_K", bits: 3, level_bits: 6, rungs: 20.0,
-    windows: [0, 3], activation: Type::Q8_k, repacked: Type::Q3_k_r4);
+    windows: [0, 3], weighing: Weighing::Importance, activation: Type::Q8_k, repacked: Type::Q3_k_r4);
 symmetric!(Q6_k, Q6_kBlock, "q6_K", bits: 6, level_bits: 8, rungs: 48.0,
-    windows: [1, 3], activation: Type::Q8_2_x4, repacked: Type::Q6_k_r4);
+    windows: [1, 3], weighing: Weighing::Square, activation: Type::Q8_2_x4, repacked: Type::Q6_k_r4);
 
 /// 256 signed bytes and a scale. `sum` is the scale times the sum of all codes, `bsums` are the sums of codes by 16.
 #[repr(C)]

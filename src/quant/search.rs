@@ -53,20 +53,23 @@ pub fn mean_square(x: &[f32]) -> f32 {
 /// The least weight, relative to the largest of a block.
 const FLOOR: f32 = 1e-12;
 
-/// What the error of a value counts, from the importance of its column. Which of them suits a type was found out by perplexities of
-/// whole models (docs/performance.md); they differ by less than 1 % in most.
+/// What the error of a value counts, from the importance of its column. Which of them suits a type was found out by what whole
+/// models make of it (docs/performance.md).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Weighing {
     /// The importance.
     Importance,
     /// Its power of `1 - 1/2^n` (3/4 with 2): less trust in differences that come from a few texts.
     Evened(u8),
-    /// Times the magnitude of the value, smoothed by the block's.
+    /// Times the root of the value's magnitude, smoothed by the block's.
     Magnitude,
+    /// The importance. Where there is none, as for embeddings, which have columns of very large values: the square of the value,
+    /// smoothed by the block's.
+    Square,
 }
 
 /// The weights of block `i` of a row: the importance of its columns. Without any, the root of the magnitude of its values, smoothed
-/// by the block's: large values matter somewhat more.
+/// by the block's (but see [`Weighing::Square`]): large values matter somewhat more.
 #[inline(always)]
 pub fn block_importance<S: Simd, const N: usize>(
     s: S,
@@ -76,19 +79,24 @@ pub fn block_importance<S: Simd, const N: usize>(
     weighing: Weighing,
 ) -> [f32; N] {
     let weights = weights.and_then(|w| w.as_chunks::<N>().0.get(i));
-    let sigma2 = match weights.is_none() || weighing == Weighing::Magnitude {
-        true => s.splat(2.0 * mean_square(x)),
-        false => s.zero(),
+    let smooth = match (weights, weighing) {
+        (None, Weighing::Square) => mean_square(x),
+        (None, _) | (_, Weighing::Magnitude) => 2.0 * mean_square(x),
+        _ => 0.0,
     };
-    // The square of each value's smoothed magnitude.
     let square = |j: usize| {
         let v = s.load_at(x, j);
-        s.min(s.fma(v, v, sigma2), s.splat(f32::MAX))
+        s.min(s.fma(v, v, s.splat(smooth)), s.splat(f32::MAX))
     };
+    let root = |j: usize| s.sqrt(s.sqrt(square(j)));
     let mut w = [0f32; N];
     let Some(weights) = weights else {
         for j in (0..N).step_by(S::N) {
-            s.store_at(&mut w, j, s.sqrt(s.sqrt(square(j))));
+            let weight = match weighing {
+                Weighing::Square => square(j),
+                _ => root(j),
+            };
+            s.store_at(&mut w, j, weight);
         }
         return w;
     };
@@ -97,7 +105,7 @@ pub fn block_importance<S: Simd, const N: usize>(
     for j in (0..N).step_by(S::N) {
         let importance = s.max(s.load_at(weights, j), floor);
         let weight = match weighing {
-            Weighing::Importance => importance,
+            Weighing::Importance | Weighing::Square => importance,
             Weighing::Evened(n) => {
                 let (mut root, mut power) = (importance, s.splat(1.0));
                 for _ in 0..n {
@@ -107,7 +115,7 @@ pub fn block_importance<S: Simd, const N: usize>(
                 power
             }
             Weighing::Magnitude => {
-                let weight = s.mul(importance, s.sqrt(square(j)));
+                let weight = s.mul(importance, root(j));
                 s.min(s.max(weight, s.splat(f32::MIN_POSITIVE)), s.splat(f32::MAX))
             }
         };
