@@ -596,7 +596,7 @@ macro_rules! per_row {
     };
 }
 
-per_row!(Iq2_ks, Iq2_ksBlock, "iq2_ks", scale: Half, grid: Iq2 + 5.0, levels: Levels::signed(5), rungs: 16.0 x 3, weighing: Weighing::Importance, repacked: None);
+per_row!(Iq2_ks, Iq2_ksBlock, "iq2_ks", scale: Half, grid: Iq2 + 5.0, levels: Levels::signed(5), rungs: 16.0 x 3, weighing: Weighing::Sharpened(2), repacked: None);
 per_row!(Iq3_ks, Iq3_ksBlock, "iq3_ks", scale: Half, grid: Iq3 + 4.0, levels: Levels::signed(5), rungs: 16.0 x 3, weighing: Weighing::Importance, repacked: None);
 per_row!(Iq4_ks, Iq4_ksBlock, "iq4_ks", scale: [u8; 4], grid: Iq4 + 4.0, levels: Levels::odd(127.0), rungs: 32.0 x 2, weighing: Weighing::Importance,
     repacked: Some(Type::Iq4_ks_r4));

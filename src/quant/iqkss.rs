@@ -195,7 +195,7 @@ impl EncodeVectors for Iq4_kss {
             ladders: &*LADDERS,
             levels: Levels::odd(127.0),
             windows: [1, 2],
-            weighing: Weighing::Magnitude,
+            weighing: Weighing::Root,
         };
         let store = |d| <[u8; 4] as RowScale>::new(d).get();
         let (d, fits) = scaled.row::<_, 8, 32>(s, values, weights, store);

@@ -61,8 +61,12 @@ pub enum Weighing {
     Importance,
     /// Its power of `1 - 1/2^n` (3/4 with 2): less trust in differences that come from a few texts.
     Evened(u8),
-    /// Times the root of the value's magnitude, smoothed by the block's.
+    /// Times the magnitude of the value, smoothed by the block's.
     Magnitude,
+    /// Times the root of that.
+    Root,
+    /// As `Root`, but the importance's power of `1 + 1/2^n` (5/4 with 2).
+    Sharpened(u8),
     /// The importance. Where there is none, as for embeddings, which have columns of very large values: the square of the value,
     /// smoothed by the block's.
     Square,
@@ -81,24 +85,32 @@ pub fn block_importance<S: Simd, const N: usize>(
     let weights = weights.and_then(|w| w.as_chunks::<N>().0.get(i));
     let smooth = match (weights, weighing) {
         (None, Weighing::Square) => mean_square(x),
-        (None, _) | (_, Weighing::Magnitude) => 2.0 * mean_square(x),
+        (None, _) | (_, Weighing::Magnitude | Weighing::Root | Weighing::Sharpened(_)) => {
+            2.0 * mean_square(x)
+        }
         _ => 0.0,
     };
     let square = |j: usize| {
         let v = s.load_at(x, j);
         s.min(s.fma(v, v, s.splat(smooth)), s.splat(f32::MAX))
     };
-    let root = |j: usize| s.sqrt(s.sqrt(square(j)));
     let mut w = [0f32; N];
     let Some(weights) = weights else {
         for j in (0..N).step_by(S::N) {
             let weight = match weighing {
                 Weighing::Square => square(j),
-                _ => root(j),
+                _ => s.sqrt(s.sqrt(square(j))),
             };
             s.store_at(&mut w, j, weight);
         }
         return w;
+    };
+    // The `2^n`-th root of a number.
+    let root = |mut v: S::F, n: u8| {
+        for _ in 0..n {
+            v = s.sqrt(v);
+        }
+        v
     };
     // Groups without any importance are still approximated, and nothing is a NaN.
     let floor = s.splat((range(weights).1 * FLOOR).max(FLOOR * FLOOR));
@@ -107,19 +119,21 @@ pub fn block_importance<S: Simd, const N: usize>(
         let weight = match weighing {
             Weighing::Importance | Weighing::Square => importance,
             Weighing::Evened(n) => {
-                let (mut root, mut power) = (importance, s.splat(1.0));
-                for _ in 0..n {
-                    root = s.sqrt(root);
-                    power = s.mul(power, root);
+                let mut power = s.splat(1.0);
+                for k in 1..=n {
+                    power = s.mul(power, root(importance, k));
                 }
                 power
             }
-            Weighing::Magnitude => {
-                let weight = s.mul(importance, root(j));
-                s.min(s.max(weight, s.splat(f32::MIN_POSITIVE)), s.splat(f32::MAX))
+            Weighing::Magnitude => s.mul(importance, root(square(j), 1)),
+            Weighing::Root => s.mul(importance, root(square(j), 2)),
+            Weighing::Sharpened(n) => {
+                let root = s.mul(root(importance, n), root(square(j), 2));
+                s.mul(importance, root)
             }
         };
-        s.store_at(&mut w, j, weight);
+        let weight = s.max(weight, s.splat(f32::MIN_POSITIVE));
+        s.store_at(&mut w, j, s.min(weight, s.splat(f32::MAX)));
     }
     w
 }
