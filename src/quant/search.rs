@@ -67,13 +67,13 @@ pub enum Weighing {
     Root,
     /// As `Root`, but the importance's power of `1 + 1/2^n` (5/4 with 2).
     Sharpened(u8),
-    /// The importance. Where there is none, as for embeddings, which have columns of very large values: the square of the value,
-    /// smoothed by the block's.
-    Square,
+    /// The importance. Where there is none, as for embeddings, which have columns of very large values: the cube of the value's
+    /// smoothed magnitude.
+    Cube,
 }
 
 /// The weights of block `i` of a row: the importance of its columns. Without any, the root of the magnitude of its values, smoothed
-/// by the block's (but see [`Weighing::Square`]): large values matter somewhat more.
+/// by the block's (but see [`Weighing::Cube`]): large values matter somewhat more.
 #[inline(always)]
 pub fn block_importance<S: Simd, const N: usize>(
     s: S,
@@ -84,11 +84,8 @@ pub fn block_importance<S: Simd, const N: usize>(
 ) -> [f32; N] {
     let weights = weights.and_then(|w| w.as_chunks::<N>().0.get(i));
     let smooth = match (weights, weighing) {
-        (None, Weighing::Square) => mean_square(x),
-        (None, _) | (_, Weighing::Magnitude | Weighing::Root | Weighing::Sharpened(_)) => {
-            2.0 * mean_square(x)
-        }
-        _ => 0.0,
+        (Some(_), Weighing::Importance | Weighing::Evened(_) | Weighing::Cube) => 0.0,
+        _ => 2.0 * mean_square(x),
     };
     let square = |j: usize| {
         let v = s.load_at(x, j);
@@ -98,10 +95,10 @@ pub fn block_importance<S: Simd, const N: usize>(
     let Some(weights) = weights else {
         for j in (0..N).step_by(S::N) {
             let weight = match weighing {
-                Weighing::Square => square(j),
+                Weighing::Cube => s.mul(square(j), s.sqrt(square(j))),
                 _ => s.sqrt(s.sqrt(square(j))),
             };
-            s.store_at(&mut w, j, weight);
+            s.store_at(&mut w, j, s.min(weight, s.splat(f32::MAX)));
         }
         return w;
     };
@@ -117,7 +114,7 @@ pub fn block_importance<S: Simd, const N: usize>(
     for j in (0..N).step_by(S::N) {
         let importance = s.max(s.load_at(weights, j), floor);
         let weight = match weighing {
-            Weighing::Importance | Weighing::Square => importance,
+            Weighing::Importance | Weighing::Cube => importance,
             Weighing::Evened(n) => {
                 let mut power = s.splat(1.0);
                 for k in 1..=n {
