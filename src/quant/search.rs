@@ -55,7 +55,7 @@ const FLOOR: f32 = 1e-12;
 
 /// What the error of a value counts, from the importance of its column. Which of them suits a type was found out by what whole
 /// models make of it (docs/performance.md).
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub enum Weighing {
     /// The importance.
     Importance,
@@ -83,20 +83,23 @@ pub fn block_importance<S: Simd, const N: usize>(
     weighing: Weighing,
 ) -> [f32; N] {
     let weights = weights.and_then(|w| w.as_chunks::<N>().0.get(i));
-    let smooth = match (weights, weighing) {
+    let smooth = s.splat(match (weights, weighing) {
         (Some(_), Weighing::Importance | Weighing::Evened(_) | Weighing::Cube) => 0.0,
         _ => 2.0 * mean_square(x),
-    };
+    });
+    // The square of each value's smoothed magnitude.
     let square = |j: usize| {
         let v = s.load_at(x, j);
-        s.min(s.fma(v, v, s.splat(smooth)), s.splat(f32::MAX))
+        s.min(s.fma(v, v, smooth), s.splat(f32::MAX))
     };
     let mut w = [0f32; N];
     let Some(weights) = weights else {
         for j in (0..N).step_by(S::N) {
+            let square = square(j);
+            let magnitude = s.sqrt(square);
             let weight = match weighing {
-                Weighing::Cube => s.mul(square(j), s.sqrt(square(j))),
-                _ => s.sqrt(s.sqrt(square(j))),
+                Weighing::Cube => s.mul(square, magnitude),
+                _ => s.sqrt(magnitude),
             };
             s.store_at(&mut w, j, s.min(weight, s.splat(f32::MAX)));
         }

@@ -295,8 +295,8 @@ fn read_bandwidth(bytes: &[u8], threads: usize) -> f64 {
 /// Bytes of keys and values in F16 that a token reads: those of all tokens before it.
 fn cached(model: &gguf::File, before: usize) -> usize {
     let figure = |key: &str| {
-        let figure = model.metadata().get_u32(&format!("llama.{key}"));
-        figure.expect("a number").expect("it is there") as usize
+        let figure = model.metadata().require::<u32>(&format!("llama.{key}"));
+        figure.expect("a model of this architecture has it") as usize
     };
     let width = figure("attention.key_length") + figure("attention.value_length");
     2 * width * figure("attention.head_count_kv") * figure("block_count") * before
