@@ -394,7 +394,7 @@ macro_rules! symmetric {
 symmetric!(Q3_k, Q3_kBlock, "q3_K", bits: 3, level_bits: 6, rungs: 20.0,
     windows: [0, 3], weighing: Weighing::Importance, activation: Type::Q8_k, repacked: Type::Q3_k_r4);
 symmetric!(Q6_k, Q6_kBlock, "q6_K", bits: 6, level_bits: 8, rungs: 48.0,
-    windows: [1, 3], weighing: Weighing::Cube, activation: Type::Q8_2_x4, repacked: Type::Q6_k_r4);
+    windows: [1, 3], weighing: Weighing::Importance, activation: Type::Q8_2_x4, repacked: Type::Q6_k_r4);
 
 /// 256 signed bytes and a scale. `sum` is the scale times the sum of all codes, `bsums` are the sums of codes by 16.
 #[repr(C)]

@@ -67,13 +67,10 @@ pub enum Weighing {
     Root,
     /// As `Root`, but the importance's power of `1 + 1/2^n` (5/4 with 2).
     Sharpened(u8),
-    /// The importance. Where there is none, as for embeddings, which have columns of very large values: the cube of the value's
-    /// smoothed magnitude.
-    Cube,
 }
 
 /// The weights of block `i` of a row: the importance of its columns. Without any, the root of the magnitude of its values, smoothed
-/// by the block's (but see [`Weighing::Cube`]): large values matter somewhat more.
+/// by the block's: large values matter somewhat more.
 #[inline(always)]
 pub fn block_importance<S: Simd, const N: usize>(
     s: S,
@@ -84,7 +81,7 @@ pub fn block_importance<S: Simd, const N: usize>(
 ) -> [f32; N] {
     let weights = weights.and_then(|w| w.as_chunks::<N>().0.get(i));
     let smooth = s.splat(match (weights, weighing) {
-        (Some(_), Weighing::Importance | Weighing::Evened(_) | Weighing::Cube) => 0.0,
+        (Some(_), Weighing::Importance | Weighing::Evened(_)) => 0.0,
         _ => 2.0 * mean_square(x),
     });
     // The square of each value's smoothed magnitude.
@@ -95,13 +92,7 @@ pub fn block_importance<S: Simd, const N: usize>(
     let mut w = [0f32; N];
     let Some(weights) = weights else {
         for j in (0..N).step_by(S::N) {
-            let square = square(j);
-            let magnitude = s.sqrt(square);
-            let weight = match weighing {
-                Weighing::Cube => s.mul(square, magnitude),
-                _ => s.sqrt(magnitude),
-            };
-            s.store_at(&mut w, j, s.min(weight, s.splat(f32::MAX)));
+            s.store_at(&mut w, j, s.sqrt(s.sqrt(square(j))));
         }
         return w;
     };
@@ -117,7 +108,7 @@ pub fn block_importance<S: Simd, const N: usize>(
     for j in (0..N).step_by(S::N) {
         let importance = s.max(s.load_at(weights, j), floor);
         let weight = match weighing {
-            Weighing::Importance | Weighing::Cube => importance,
+            Weighing::Importance => importance,
             Weighing::Evened(n) => {
                 let mut power = s.splat(1.0);
                 for k in 1..=n {

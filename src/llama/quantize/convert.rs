@@ -134,6 +134,48 @@ pub fn convert(
     })
 }
 
+/// The sum of squares of each column of a tensor: the same for any number of threads.
+pub fn square_sums(info: &TensorInfo, data: &[u8], n_threads: usize) -> Option<Vec<f64>> {
+    const PARTS: usize = 64;
+    let ty = info.ty.info()?;
+    let n = info.ne[0] as usize;
+    let size = ty.group_size(n).max(1);
+    let share = (data.len() / size).div_ceil(PARTS).max(1);
+    let parts: Vec<&[u8]> = data.chunks(share * size).collect();
+    let sums = Mutex::new(vec![Vec::new(); parts.len()]);
+    let next = AtomicUsize::new(0);
+    let run = || {
+        let mut values = vec![0f32; ty.rows * n];
+        loop {
+            let i = next.fetch_add(1, Ordering::Relaxed);
+            let Some(part) = parts.get(i) else {
+                return;
+            };
+            let mut squares = vec![0f64; n];
+            for group in part.chunks_exact(size) {
+                (ty.decode)(group, &mut values);
+                for row in values.chunks_exact(n) {
+                    for (sum, v) in squares.iter_mut().zip(row) {
+                        *sum += f64::from(*v) * f64::from(*v);
+                    }
+                }
+            }
+            sums.lock().unwrap_or_else(PoisonError::into_inner)[i] = squares;
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..n_threads.min(parts.len()) {
+            scope.spawn(run);
+        }
+        run();
+    });
+    let sums = sums.into_inner().unwrap_or_else(PoisonError::into_inner);
+    sums.into_iter().reduce(|mut total, part| {
+        total.iter_mut().zip(part).for_each(|(t, p)| *t += p);
+        total
+    })
+}
+
 /// Fails if data that is kept as it is holds what is not a number: in scales, for quantized types.
 pub fn check(info: &TensorInfo, data: &[u8], n_threads: usize) -> Result<()> {
     let Some(ty) = info.ty.info() else {

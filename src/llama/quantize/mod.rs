@@ -5,6 +5,7 @@
 //! their destination and get their names when they are whole.
 
 mod convert;
+mod importance;
 pub mod rules;
 
 use std::collections::HashMap;
@@ -30,8 +31,7 @@ pub struct Options {
     pub n_threads: usize,
     pub ftype: Ftype,
     pub wishes: Wishes,
-    /// Importance of each column by tensor name; for stacked experts one such row per expert.
-    pub imatrix: Option<HashMap<String, Vec<f32>>>,
+    pub imatrix: Option<Imatrix>,
     pub overrides: Vec<Override>,
     /// Types by name patterns; the first that matches counts, before the mix.
     pub custom: Vec<(Regex, Type)>,
@@ -53,6 +53,9 @@ pub struct Options {
     /// Only interleave the rows of tensors whose type has such a form, and whose name one of the patterns matches.
     pub repack: Option<Patterns>,
 }
+
+/// Importance of each column by tensor name; for stacked experts one such row per expert.
+pub type Imatrix = HashMap<String, Vec<f32>>;
 
 /// Patterns of tensor names; no list matches all.
 pub type Patterns = Option<Vec<Regex>>;
@@ -109,7 +112,9 @@ pub fn quantize(input: &Path, output: &Path, options: &Options) -> Result<()> {
     let (jobs, n_fallback) = match &options.repack {
         Some(patterns) => (decide_repacking(&file, patterns), 0),
         None => {
-            check_imatrix(options)?;
+            if let Some(imatrix) = &options.imatrix {
+                importance::check(imatrix)?;
+            }
             decide(&file, ftype, &facts, options)?
         }
     };
@@ -251,25 +256,6 @@ fn facts(file: &SplitFile, options: &Options) -> Result<Facts> {
         has_output: names().any(|n| n == "output.weight"),
         arch,
     })
-}
-
-fn check_imatrix(options: &Options) -> Result<()> {
-    let Some(imatrix) = &options.imatrix else {
-        return Ok(());
-    };
-    log_info!(
-        "================================ Have weights data with {} entries",
-        imatrix.len()
-    );
-    for (name, values) in imatrix {
-        if let Some(i) = values.iter().position(|v| !v.is_finite()) {
-            bail!(
-                "imatrix: the value {} at {i} of '{name}' is not finite",
-                values[i]
-            );
-        }
-    }
-    Ok(())
 }
 
 /// Whether a tensor is quantized at all: matrices of weights that are not small or delicate.
@@ -437,56 +423,15 @@ fn check_encodable(ty: Type, info: &TensorInfo, ftype: Ftype, options: &Options)
         "tensor '{name}': requantizing from type {} is disabled",
         from.name
     );
-    let weights = find_weights(info, options)?;
+    let weights = importance::find(info, options)?;
     ensure!(
         options.ignore_imatrix_rules
             || weights.is_some()
             || !is_very_low_bit(ty, ftype)
-            || matches!(name, "token_embd.weight" | "output.weight"),
+            || importance::is_of_vocabulary(name),
         "Missing importance matrix for tensor {name} in a very low-bit quantization. The result would be garbage"
     );
     Ok(())
-}
-
-/// The importance matrix's entry for a tensor: its own, or that of a tensor that sees the same activations (merged and separate
-/// up/gate experts; the parts of the compressed KV projection).
-fn find_weights<'a>(info: &TensorInfo, options: &'a Options) -> Result<Option<&'a [f32]>> {
-    let Some(imatrix) = &options.imatrix else {
-        return Ok(None);
-    };
-    let name = &*info.name;
-    const SAME_INPUT: [(&str, &[&str]); 5] = [
-        ("ffn_up_exps.weight", &["ffn_gate_up_exps.weight"]),
-        (
-            "ffn_gate_exps.weight",
-            &["ffn_gate_up_exps.weight", "ffn_up_exps.weight"],
-        ),
-        ("ffn_gate_up_exps.weight", &["ffn_up_exps.weight"]),
-        ("attn_v_b.weight", &["attn_kv_b.weight"]),
-        ("attn_kv_b.weight", &["attn_v_b.weight"]),
-    ];
-    let alternative = || {
-        let (prefix, others) = SAME_INPUT
-            .iter()
-            .find_map(|(own, others)| Some((name.strip_suffix(own)?, *others)))?;
-        others
-            .iter()
-            .find_map(|other| imatrix.get(&format!("{prefix}{other}")))
-    };
-    let Some(weights) = imatrix.get(name).or_else(alternative) else {
-        return Ok(None);
-    };
-    let expected = info.ne[0] as usize * info.ne[2] as usize;
-    if weights.len() == expected {
-        return Ok(Some(weights));
-    }
-    // The token embedding is not multiplied with, so what the matrix says of it means nothing.
-    ensure!(
-        name == "token_embd.weight",
-        "imatrix size {} is different from tensor size {expected} for {name}",
-        weights.len()
-    );
-    Ok(None)
 }
 
 /// The metadata of one part of the output: everything goes to the first.
@@ -573,7 +518,7 @@ fn run(
         }
         return Ok(new_size);
     }
-    let weights = find_weights(info, options)?;
+    let weights = importance::find(info, options)?;
     if options.imatrix.is_some() && weights.is_none() {
         log_info!(
             "\n====== llama_model_quantize: did not find weights for {}",
@@ -583,7 +528,8 @@ fn run(
     log_piece(Level::Info, &format!("converting to {} .. ", ty.name()));
     if let Some(writer) = writer {
         let mut out = vec![0; new_size];
-        convert::convert(info, data, weights, ty, &mut out, n_threads)?;
+        let weights = importance::of_columns(file, info, data, ty, weights, n_threads);
+        convert::convert(info, data, weights.as_deref(), ty, &mut out, n_threads)?;
         writer.write(&out)?;
     }
     log_info!(

@@ -170,6 +170,56 @@ fn the_number_of_threads_does_not_change_the_file() {
 }
 
 #[test]
+fn embeddings_without_importance_weigh_columns_by_what_states_are_like() {
+    let dir = tempfile::tempdir().unwrap();
+    let (input, output) = (dir.path().join("in.gguf"), dir.path().join("out.gguf"));
+    write_model(&input, None);
+    let source = File::open(&input).unwrap();
+    let embeddings = source.tensor_data(source.find_tensor("token_embd.weight").unwrap());
+    let embeddings: Vec<f32> = embeddings
+        .as_chunks()
+        .0
+        .iter()
+        .map(|b| f32::from_le_bytes(*b))
+        .collect();
+    // The output's norm has the values with which every tensor begins.
+    let squares = |j: usize| {
+        let of_rows = embeddings.iter().skip(j).step_by(N);
+        of_rows.map(|v| f64::from(*v).powi(2)).sum::<f64>() * f64::from(value(j)).powi(2)
+    };
+    let squares: Vec<f64> = (0..N).map(squares).collect();
+    let largest = squares.iter().copied().fold(0.0, f64::max);
+    let own: Vec<f32> = squares.iter().map(|s| (s / largest) as f32).collect();
+
+    let known: Vec<f32> = (0..N).map(|i| i as f32).collect();
+    let imatrix = HashMap::from([("token_embd.weight".to_owned(), known.clone())]);
+    for (ftype, imatrix, expected) in [
+        (Ftype::MostlyQ4_k_s, None, Some(&own)),
+        (Ftype::MostlyQ4_k_s, Some(imatrix), Some(&known)),
+        // The simple types are those of everybody.
+        (Ftype::MostlyQ4_0, None, None),
+    ] {
+        let options = Options {
+            pure: true,
+            imatrix,
+            ..options(ftype)
+        };
+        quantize(&input, &output, &options).unwrap();
+        let file = File::open(&output).unwrap();
+        let i = file.find_tensor("token_embd.weight").unwrap();
+        let ty = file.tensors()[i].ty.info().unwrap();
+        let mut row = vec![0; ty.row_size(N)];
+        for (x, encoded) in embeddings
+            .chunks(N)
+            .zip(file.tensor_data(i).chunks(row.len()))
+        {
+            ty.encode.unwrap()(x, expected.map(|w| &**w), &mut row);
+            assert!(row == encoded, "{ftype:?}");
+        }
+    }
+}
+
+#[test]
 fn failures_name_the_tensor_and_leave_no_file() {
     let dir = tempfile::tempdir().unwrap();
     let (input, output) = (dir.path().join("in.gguf"), dir.path().join("out.gguf"));
