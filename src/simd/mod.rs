@@ -211,7 +211,8 @@ pub fn at_all_levels(mut f: impl FnMut(Level)) {
     FORCED.set(None);
 }
 
-/// Calls `f`, to which the CPU passes for another maker's, as to whatever runs meanwhile: no result depends on it.
+/// Calls `f`, to which the CPU passes for another maker's, as to whatever runs meanwhile: only products of bf16 may depend on it (see
+/// [`multiplies_bf16_in_pairs`]).
 #[cfg(test)]
 pub fn disguised(f: impl FnOnce()) {
     use std::sync::atomic::Ordering::Relaxed;
@@ -736,6 +737,16 @@ pub fn fetches_in_two_steps() -> bool {
 #[inline(always)]
 pub fn gathers_fast() -> bool {
     is_intel()
+}
+
+/// Whether the CPU multiplies pairs of bf16 (AVX512-BF16) as quickly as single f32. Intel's cores begin that only every second cycle.
+#[inline(always)]
+pub fn multiplies_bf16_in_pairs() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    let has = std::is_x86_feature_detected!("avx512bf16");
+    #[cfg(not(target_arch = "x86_64"))]
+    let has = false;
+    has && !is_intel()
 }
 
 /// Levels say what a CPU has; this, what it is good at.

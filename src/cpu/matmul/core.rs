@@ -6,7 +6,7 @@ use super::kernels::{
     UnpackArgs, WIDE,
 };
 use super::weights::{CHUNK, Weights};
-use super::{codebooks, iqk, kquants, legacy, trellis};
+use super::{codebooks, iqk, kquants, legacy, pairs, trellis};
 use crate::quant::{Interleaved, Type, TypeInfo};
 use crate::simd::{Compiled, Element, Level};
 
@@ -134,6 +134,7 @@ static QUANTIZE: Compiled<QuantizeArgs> = Compiled::new::<Quantize>();
 struct Floats {
     unpack: Compiled<UnpackArgs>,
     pack: Compiled<PackArgs>,
+    pack_pairs: Compiled<PackArgs>,
     gemv: [Compiled<GemvArgs>; 3],
 }
 
@@ -142,6 +143,7 @@ impl Floats {
         Floats {
             unpack: Compiled::new::<float::Unpack<T>>(),
             pack: Compiled::new::<float::Pack<T>>(),
+            pack_pairs: Compiled::new::<pairs::Pack<T>>(),
             gemv: [
                 Compiled::new::<float::Gemv<T, 1>>(),
                 Compiled::new::<float::Gemv<T, 2>>(),
@@ -185,6 +187,8 @@ enum Path {
 pub struct Core {
     level: Level,
     path: Path,
+    /// Panels and blocks hold pairs of bf16.
+    pairs: bool,
     /// How rows are taken apart that are interleaved; `path` is then that of their plain rows.
     interleaved: Option<&'static Interleaved>,
     pub k: usize,
@@ -216,6 +220,7 @@ impl Core {
         k.is_multiple_of(width).then_some(Core {
             level,
             path,
+            pairs: ty == Type::Bf16 && pairs::suit(level, k),
             interleaved,
             k,
             lanes,
@@ -245,6 +250,11 @@ impl Core {
         }
     }
 
+    /// Floats, or pairs, per row of panels and blocks of floats.
+    fn words(&self) -> usize {
+        if self.pairs { self.k / 2 } else { self.k }
+    }
+
     /// Bytes of a column packed for [`Core::gemv`].
     pub fn column_bytes(&self) -> usize {
         match self.path {
@@ -261,7 +271,7 @@ impl Core {
                 let group = c.panel(self.level).group;
                 self.k.div_ceil(kernels::step(group)) * kernels::block_step(self.cols, group)
             }
-            _ => 4 * float::padded(self.k) * self.cols,
+            _ => 4 * float::padded(self.words()) * self.cols,
         }
         .next_multiple_of(64)
     }
@@ -274,7 +284,7 @@ impl Core {
                 let step = kernels::panel_step(self.lanes, group, min);
                 self.k.div_ceil(kernels::step(group)) * step
             }
-            _ => 4 * float::padded(self.k) * self.lanes,
+            _ => 4 * float::padded(self.words()) * self.lanes,
         }
         .next_multiple_of(64)
     }
@@ -360,8 +370,12 @@ impl Core {
                     dst: dst.cast(),
                 };
                 if let Some(floats) = Floats::find(ty) {
+                    let pack = match self.pairs && cols > 0 {
+                        true => &floats.pack_pairs,
+                        false => &floats.pack,
+                    };
                     // SAFETY: the caller's promise.
-                    unsafe { floats.pack.run(self.level, args) }
+                    unsafe { pack.run(self.level, args) }
                 }
             }
         }
@@ -400,6 +414,11 @@ impl Core {
         unsafe {
             match self.path {
                 Path::Codes(c) => c.unpack.run(self.level, args),
+                // Two values are as wide as one of f32, and are moved alike.
+                Path::Floats(_) if self.pairs => {
+                    let k = self.words();
+                    F32.unpack.run(self.level, UnpackArgs { k, ..args })
+                }
                 Path::Floats(f) => f.unpack.run(self.level, args),
                 Path::Decoded(info) => {
                     let decoded = scratch.cast::<f32>();
@@ -435,7 +454,22 @@ impl Core {
     /// # Safety
     /// Panels and `block` are filled for so many rows (at most [`Core::gemm_rows`]) and columns; each pointer of `dst` points to `n_rows` values.
     pub unsafe fn gemm(&self, panel: *const u8, block: *const u8, n_rows: usize, dst: &[*mut f32]) {
+        let mut args = GemmArgs {
+            panel,
+            panel_stride: self.panel_bytes(),
+            block,
+            k: self.k,
+            dst: dst.as_ptr(),
+            n_cols: dst.len(),
+            n_rows,
+        };
+        let width = self.width(dst.len()) - 1;
         let kernels = match self.path {
+            _ if self.pairs => {
+                args.k = self.words();
+                // SAFETY: the CPU has the instructions where pairs are in use; the rest is the caller's promise.
+                return unsafe { pairs::GEMM[width](args) };
+            }
             Path::Codes(c) => {
                 let Panel {
                     group, min, run, ..
@@ -450,17 +484,8 @@ impl Core {
             }
             _ => &GEMM_F32,
         };
-        let args = GemmArgs {
-            panel,
-            panel_stride: self.panel_bytes(),
-            block,
-            k: self.k,
-            dst: dst.as_ptr(),
-            n_cols: dst.len(),
-            n_rows,
-        };
         // SAFETY: the caller's promise.
-        unsafe { kernels[self.width(dst.len()) - 1].run(self.level, args) }
+        unsafe { kernels[width].run(self.level, args) }
     }
 
     /// Rows times `dst.len()` columns; writes to each pointer of `dst`. Interleaved rows are whole groups.

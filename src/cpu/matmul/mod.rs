@@ -3,13 +3,13 @@
 //!
 //! * [`weights`]: what a tensor type must tell: how its blocks become 8-bit codes and scales. `legacy`, `kquants`, `iqk`,
 //!   `codebooks`, `trellis`: the types.
-//! * `kernels`, `float`: the loops, written once over vectors; for 8-bit codes and for floats.
+//! * `kernels`, `float`: the loops, written once over vectors; for 8-bit codes and for floats. `pairs`: for bf16 where CPUs have more for it.
 //! * `core`: the table of compiled kernels; the steps of a product for one type.
 //! * `job`: what a node asks for, and how the team shares it.
 //!
 //! Few columns are multiplied with weights decoded in registers, at the speed of memory. For many columns a panel of rows is
 //! unpacked to interleaved codes that stay in the cache, and one kernel multiplies it with all of them. Activations are
-//! quantized to 8 bits per 32 values for quantized weights, and stay f32 for f32, f16 and bf16 weights.
+//! quantized to 8 bits per 32 values for quantized weights, and stay f32 for f32, f16 and bf16 weights (but see `pairs`).
 
 mod codebooks;
 mod core;
@@ -20,6 +20,7 @@ mod job;
 mod kernels;
 mod kquants;
 mod legacy;
+mod pairs;
 #[cfg(test)]
 mod tests;
 mod trellis;

@@ -57,6 +57,11 @@ fn value(i: usize) -> f32 {
 }
 
 fn write_model(path: &Path, bad: Option<usize>) {
+    write_model_with(path, None, bad);
+}
+
+/// A model, perhaps with one more matrix, or with a value in `blk.3.ffn_up.weight` that is no number.
+fn write_model_with(path: &Path, more: Option<&str>, bad: Option<usize>) {
     let mut metadata = Metadata::default();
     metadata.set(
         name("general.architecture"),
@@ -71,7 +76,8 @@ fn write_model(path: &Path, bad: Option<usize>) {
         name("tokenizer.ggml.tokens"),
         Value::Array(Array::Str(tokens)),
     );
-    let names = tensor_names();
+    let mut names = tensor_names();
+    names.extend(more.map(str::to_owned));
     let infos = names.iter().map(|n| {
         let rows = if n.contains("norm") { 1 } else { ROWS as i64 };
         TensorInfo::new(name(n), Type::F32, 2, [N as i64, rows, 1, 1]).unwrap()
@@ -169,52 +175,71 @@ fn the_number_of_threads_does_not_change_the_file() {
     assert!(files[0] == files[1]);
 }
 
+/// The rows of a tensor as floats.
+fn rows(file: &File, tensor: &str) -> Vec<f32> {
+    let i = file.find_tensor(tensor).unwrap();
+    let info = &file.tensors()[i];
+    let (mut x, ty) = (vec![0.0; N * ROWS], info.ty.info().unwrap());
+    let encoded = file.tensor_data(i).chunks(ty.group_size(N));
+    for (group, x) in encoded.zip(x.chunks_mut(ty.rows * N)) {
+        (ty.decode)(group, x);
+    }
+    x
+}
+
 #[test]
-fn embeddings_without_importance_weigh_columns_by_what_states_are_like() {
+fn embeddings_and_output_weigh_columns_of_their_own_if_no_matrix_knows_them() {
     let dir = tempfile::tempdir().unwrap();
     let (input, output) = (dir.path().join("in.gguf"), dir.path().join("out.gguf"));
-    write_model(&input, None);
-    let source = File::open(&input).unwrap();
-    let embeddings = source.tensor_data(source.find_tensor("token_embd.weight").unwrap());
-    let embeddings: Vec<f32> = embeddings
-        .as_chunks()
-        .0
-        .iter()
-        .map(|b| f32::from_le_bytes(*b))
-        .collect();
-    // The output's norm has the values with which every tensor begins.
-    let squares = |j: usize| {
-        let of_rows = embeddings.iter().skip(j).step_by(N);
-        of_rows.map(|v| f64::from(*v).powi(2)).sum::<f64>() * f64::from(value(j)).powi(2)
+    // The sum of squares of each column, of tensors that all have the same values.
+    let square = |j: usize| -> f64 {
+        let of_rows = (0..ROWS).map(|row| f64::from(value(row * N + j)).powi(2));
+        of_rows.sum()
     };
-    let squares: Vec<f64> = (0..N).map(squares).collect();
-    let largest = squares.iter().copied().fold(0.0, f64::max);
-    let own: Vec<f32> = squares.iter().map(|s| (s / largest) as f32).collect();
-
+    let relative = |of: &dyn Fn(usize) -> f64| -> Vec<f32> {
+        let largest = (0..N).map(of).fold(0.0, f64::max);
+        (0..N).map(|j| (of(j) / largest) as f32).collect()
+    };
+    let of_states = relative(&|j| square(j) * f64::from(value(j)).powi(2));
+    let looked_up = relative(&|j| square(j).sqrt());
     let known: Vec<f32> = (0..N).map(|i| i as f32).collect();
     let imatrix = HashMap::from([("token_embd.weight".to_owned(), known.clone())]);
-    for (ftype, imatrix, expected) in [
-        (Ftype::MostlyQ4_k_s, None, Some(&own)),
-        (Ftype::MostlyQ4_k_s, Some(imatrix), Some(&known)),
-        // The simple types are those of everybody.
-        (Ftype::MostlyQ4_0, None, None),
+
+    let (embeddings, head) = ("token_embd.weight", "output.weight");
+    for (more, ftype, imatrix, expected) in [
+        (None, Ftype::MostlyQ4_k_s, None, [Some(&of_states), None]),
+        (
+            Some(head),
+            Ftype::MostlyQ4_k_s,
+            None,
+            [Some(&looked_up), Some(&of_states)],
+        ),
+        (
+            None,
+            Ftype::MostlyQ4_k_s,
+            Some(imatrix),
+            [Some(&known), None],
+        ),
+        // What simple types make of values is the same everywhere.
+        (Some(head), Ftype::MostlyQ4_0, None, [None, None]),
     ] {
+        write_model_with(&input, more, None);
         let options = Options {
             pure: true,
             imatrix,
             ..options(ftype)
         };
         quantize(&input, &output, &options).unwrap();
-        let file = File::open(&output).unwrap();
-        let i = file.find_tensor("token_embd.weight").unwrap();
-        let ty = file.tensors()[i].ty.info().unwrap();
-        let mut row = vec![0; ty.row_size(N)];
-        for (x, encoded) in embeddings
-            .chunks(N)
-            .zip(file.tensor_data(i).chunks(row.len()))
-        {
-            ty.encode.unwrap()(x, expected.map(|w| &**w), &mut row);
-            assert!(row == encoded, "{ftype:?}");
+        let (source, file) = (File::open(&input).unwrap(), File::open(&output).unwrap());
+        for (tensor, weights) in [Some(embeddings), more].into_iter().flatten().zip(expected) {
+            let i = file.find_tensor(tensor).unwrap();
+            let ty = file.tensors()[i].ty.info().unwrap();
+            let mut row = vec![0; ty.row_size(N)];
+            let encoded = file.tensor_data(i).chunks(row.len());
+            for (x, encoded) in rows(&source, tensor).chunks(N).zip(encoded) {
+                ty.encode.unwrap()(x, weights.map(|w| &**w), &mut row);
+                assert!(row == encoded, "{tensor} as {ftype:?}");
+            }
         }
     }
 }
@@ -308,18 +333,7 @@ fn repacking_interleaves_the_rows_of_matching_tensors() {
         n_packed += 1;
         let (a, b) = (info.ty.info().unwrap(), to.ty.info().unwrap());
         assert_eq!(b.plain, Some(a.ty));
-        let (mut x, mut y) = (vec![0.0; N * ROWS], vec![1.0; N * ROWS]);
-        for (row, x) in plain
-            .tensor_data(i)
-            .chunks(a.row_size(N))
-            .zip(x.chunks_mut(N))
-        {
-            (a.decode)(row, x);
-        }
-        let groups = packed.tensor_data(i).chunks(b.group_size(N));
-        for (group, y) in groups.zip(y.chunks_mut(b.rows * N)) {
-            (b.decode)(group, y);
-        }
+        let (x, y) = (rows(&plain, &info.name), rows(&packed, &info.name));
         assert!(x == y, "{}", &*info.name);
     }
     assert_eq!(n_packed, 32);
