@@ -194,7 +194,7 @@ pub fn whole(product: f32) -> i32 {
 
 /// The power of two that brings `magnitude` to 1..2 (to below 2 for the tiniest).
 #[inline(always)]
-fn normalizer(magnitude: f32) -> f32 {
+pub fn normalizer(magnitude: f32) -> f32 {
     let exponent = (magnitude.to_bits() >> 23) as i32 & 0xff;
     f32::from_bits(((254 - exponent).clamp(1, 254) as u32) << 23)
 }

@@ -4,27 +4,106 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::iqk::{RowScale, row_scale};
-use super::{BlockFormat, Encode, Half, Type, blocks, blocks_mut};
+use super::search;
+use super::{BlockFormat, Encode, EncodeVectors, Half, Type, blocks, blocks_mut};
+use crate::simd::Simd;
 
 /// Values per block of iq1_bn and iq2_bn.
 const BLOCK: usize = 64;
 
-/// The digit (0, 1, 2) of a value: halfway to the largest magnitude is the border of zero.
+/// The digits (0, 1, 2) of values under a scale: halfway to it is the border of zero.
 #[inline(always)]
-fn digit(v: f32, largest: f32) -> u8 {
-    if v.abs() < 0.5 * largest {
-        1
-    } else if v < 0.0 {
-        0
-    } else {
-        2
+fn digits(x: &[f32; BLOCK], scale: f32) -> [u8; BLOCK] {
+    let border = 0.5 * scale;
+    let mut digits = [1; BLOCK];
+    for j in 0..BLOCK {
+        let outer = if x[j] < 0.0 { 0 } else { 2 };
+        digits[j] = if x[j].abs() < border { 1 } else { outer };
+    }
+    digits
+}
+
+/// A row whose values are brought to magnitudes below 2 by a power of two, and so its weights.
+struct Row<'a> {
+    x: &'a [f32],
+    w: Option<&'a [f32]>,
+    unit: [f32; 2],
+}
+
+impl Row<'_> {
+    /// The mean magnitude of the values of magnitude `border` and more, found as its distance from `about`, and their weight.
+    #[inline(always)]
+    fn mean<S: Simd>(&self, s: S, border: f32, about: f32) -> (f32, f32) {
+        const CHAINS: usize = 4;
+        let (mut sums, mut weights) = ([s.zero(); CHAINS], [s.zero(); CHAINS]);
+        let (unit, weigh) = (s.splat(self.unit[0]), s.splat(self.unit[1]));
+        let (border, center) = (s.splat(border), s.splat(about));
+        // Rows are whole blocks of 64 values.
+        for i in (0..self.x.len()).step_by(CHAINS * S::N) {
+            for c in 0..CHAINS {
+                let j = i + c * S::N;
+                let magnitude = s.mul(s.abs(s.load_at(self.x, j)), unit);
+                let w = match self.w {
+                    Some(w) => s.mul(s.load_at(w, j), weigh),
+                    None => weigh,
+                };
+                let w = s.select(s.lt(magnitude, border), s.zero(), w);
+                sums[c] = s.fma(w, s.sub(magnitude, center), sums[c]);
+                weights[c] = s.add(weights[c], w);
+            }
+        }
+        let [sum, weight] = [sums, weights];
+        let sum = s.sum(s.add(s.add(sum[0], sum[1]), s.add(sum[2], sum[3])));
+        let weight = s.sum(s.add(s.add(weight[0], weight[1]), s.add(weight[2], weight[3])));
+        (about + sum / weight, weight)
+    }
+
+    /// The scale that steps from a border lead to, and by how much it lessens the weighted square.
+    #[inline(always)]
+    fn settle<S: Simd>(&self, s: S, mut border: f32) -> (f32, f32) {
+        const STEPS: usize = 8;
+        let (mut scale, mut gain) = (0.0, 0.0);
+        for _ in 0..STEPS {
+            let (mean, weight) = self.mean(s, border, scale);
+            if !(weight > 0.0 && mean > 0.0) {
+                break;
+            }
+            let change = (mean - scale).abs();
+            (scale, gain) = (mean, mean * mean * weight);
+            border = 0.5 * scale;
+            if change <= scale / 64.0 {
+                break;
+            }
+        }
+        (scale, gain)
     }
 }
 
-/// The scale of a row: its largest magnitude.
+/// The scale of a row of -1, 0 and 1 times it. Of rows that are just that it is their magnitude, as in the reference (which takes the
+/// largest magnitude of any row). For others the squared error is least if it is the mean magnitude of the values that are not
+/// zero, and these are the ones of half of it and more: steps lead there from all values, and from the largest if they are far away.
 #[inline(always)]
-fn largest(values: &[f32]) -> f32 {
-    values.iter().fold(0f32, |m, v| m.max(v.abs()))
+fn scale<S: Simd>(s: S, x: &[f32], weights: Option<&[f32]>) -> f32 {
+    const FAR: f32 = 4.0;
+    let largest = search::magnitude(x);
+    let unit = search::normalizer(largest);
+    for w in [weights, None] {
+        let weigh = w.map_or(1.0, |w| search::normalizer(search::range(w).1));
+        let unit = [unit, weigh];
+        let row = Row { x, w, unit };
+        let (mut scale, mut gain) = row.settle(s, 0.0);
+        let largest = largest * unit[0];
+        if largest > FAR * scale {
+            let high = row.settle(s, 0.5 * largest);
+            if high.1 > gain {
+                (scale, gain) = high;
+            }
+        }
+        if gain > 0.0 {
+            return scale / unit[0];
+        }
+    }
+    largest
 }
 
 /// Five ternary digits in a byte, as a fraction: the byte times 81, 27, 9, 3, 1 in turn has each digit at its top.
@@ -46,12 +125,12 @@ fn ternary(byte: u8, i: usize) -> f32 {
     f32::from((u16::from(v) + u16::from(v >> 1)) >> 7) - 1.0
 }
 
-/// A byte of up to five digits.
+/// A byte of five digits.
 #[inline(always)]
-fn pack_ternary(digits: impl Iterator<Item = u8>) -> u8 {
+fn pack_ternary(digits: &[u8; 5]) -> u8 {
     let mut sum = 0u32;
-    for (digit, power) in digits.zip(POWERS.iter().rev()) {
-        sum += u32::from(digit) * u32::from(*power);
+    for j in 0..5 {
+        sum += u32::from(digits[j]) * u32::from(POWERS[4 - j]);
     }
     (256 * sum).div_ceil(243) as u8
 }
@@ -85,23 +164,25 @@ impl BlockFormat for Iq1_bn {
         row_scale::<Half>(row).is_finite()
     }
 }
-impl Encode for Iq1_bn {
+impl EncodeVectors for Iq1_bn {
     #[inline(always)]
-    fn encode(values: &[f32], _weights: Option<&[f32]>, out: &mut [u8]) {
-        let largest = largest(values);
-        out[..2].copy_from_slice(bytemuck::bytes_of(&Half::saturating(largest)));
+    fn encode<S: Simd>(s: S, values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
+        let scale = scale(s, values, weights);
+        out[..2].copy_from_slice(bytemuck::bytes_of(&Half::saturating(scale)));
         for (block, x) in blocks_mut::<Self>(out)
             .iter_mut()
             .zip(values.as_chunks::<BLOCK>().0)
         {
-            let sixteens = x.as_chunks::<16>().0;
-            for (i, x) in sixteens.iter().enumerate() {
+            let digits = digits(x, scale);
+            let mut last = [0; 5];
+            for i in 0..BLOCK / 16 {
+                let (fives, rest) = digits[16 * i..][..16].as_chunks::<5>();
                 for k in 0..3 {
-                    block.ql[3 * i + k] =
-                        pack_ternary((0..5).map(|j| digit(x[5 * k + j], largest)));
+                    block.ql[3 * i + k] = pack_ternary(&fives[k]);
                 }
+                last[i] = rest[0];
             }
-            block.extra = pack_ternary((0..4).map(|i| digit(sixteens[i][15], largest)));
+            block.extra = pack_ternary(&last);
         }
     }
 }
@@ -142,20 +223,19 @@ impl BlockFormat for Iq2_bn {
         row_scale::<[u8; 4]>(row).is_finite()
     }
 }
-impl Encode for Iq2_bn {
+impl EncodeVectors for Iq2_bn {
     #[inline(always)]
-    fn encode(values: &[f32], _weights: Option<&[f32]>, out: &mut [u8]) {
-        let largest = largest(values);
-        out[..4].copy_from_slice(&<[u8; 4] as RowScale>::new(largest));
+    fn encode<S: Simd>(s: S, values: &[f32], weights: Option<&[f32]>, out: &mut [u8]) {
+        let scale = scale(s, values, weights);
+        out[..4].copy_from_slice(&<[u8; 4] as RowScale>::new(scale));
         for (block, x) in blocks_mut::<Self>(out)
             .iter_mut()
             .zip(values.as_chunks::<BLOCK>().0)
         {
-            block.qs = [0; 16];
-            for (k, x) in x.as_chunks::<16>().0.iter().enumerate() {
-                for (q, v) in block.qs.iter_mut().zip(x) {
-                    *q |= digit(*v, largest) << (2 * k);
-                }
+            let digits = digits(x, scale);
+            for j in 0..16 {
+                block.qs[j] =
+                    digits[j] | digits[j + 16] << 2 | digits[j + 32] << 4 | digits[j + 48] << 6;
             }
         }
     }

@@ -220,14 +220,12 @@ fn measure(
     }
 }
 
-/// Whether a type is made for stored weights and has an encoder: not the partners of other types in products, nor the types
-/// for models with three values only, which have no scale to choose.
+/// Whether a type is made for stored weights and has an encoder: not the partners of other types in products.
 pub fn is_measured(ty: &TypeInfo) -> bool {
-    let ternary = matches!(ty.ty, Type::Iq1_bn | Type::Iq2_bn | Type::I2_s);
     let partner = ty.name.starts_with("q8_") && ty.ty != Type::Q8_0 && ty.ty != Type::Q8_kv;
     // Types with interleaved rows are encoded by their plain partners.
     let plain = ty.rows == 1;
-    ty.quantized && ty.block > 1 && ty.encode.is_some() && plain && !ternary && !partner
+    ty.quantized && ty.block > 1 && ty.encode.is_some() && plain && !partner
 }
 
 /// Each type's encoder beside the reference's on every `step`-th row of the model's matrices, one thread each, in turns. `names`,
