@@ -1,5 +1,6 @@
 //! bf16 weights times bf16 activations, two at a time (AVX512-BF16): where the CPU begins as many such products as ones of f32, that
-//! is twice the speed. As [`float`](super::float), but each 32 bits of panels and blocks are a pair of values.
+//! is twice the speed. As [`float`](super::float), but each 32 bits of panels and blocks are a pair of values. No level has these
+//! instructions, so this is the one loop that is not written over [`Simd`].
 
 // Loops over columns index several arrays, see `float`.
 #![allow(clippy::needless_range_loop)]

@@ -68,7 +68,7 @@ fn first_not_finite(values: &[f32]) -> Option<usize> {
     Some(run * RUN + at)
 }
 
-/// Converts the rows of a tensor to another type. `weights` has a row per matrix (expert).
+/// Converts the rows of a tensor to another type. `weights` has a row per matrix (expert), or one for all.
 pub fn convert(
     info: &TensorInfo,
     data: &[u8],
@@ -118,7 +118,7 @@ pub fn convert(
                     row + at / n
                 );
             }
-            let weights = weights.map(|w| &w[row / rows_per_expert * n..][..n]);
+            let weights = weights.map(|w| &w[row / rows_per_expert * n % w.len()..][..n]);
             let rows = values.chunks_exact(to.rows * n);
             for (values, out) in rows.zip(out.chunks_exact_mut(to.rows * shape.0)) {
                 encode(values, weights, out);
