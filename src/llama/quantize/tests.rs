@@ -245,6 +245,27 @@ fn embeddings_and_output_weigh_columns_of_their_own_if_no_matrix_knows_them() {
 }
 
 #[test]
+fn tensors_of_more_dimensions_are_quantized_with_weights() {
+    let dir = tempfile::tempdir().unwrap();
+    let (input, output) = (dir.path().join("in.gguf"), dir.path().join("out.gguf"));
+    let names = ["token_embd.weight", "blk.0.ffn_up.weight"];
+    let infos = names.map(|n| TensorInfo::new(name(n), Type::F32, 4, [N as i64, 4, 3, 2]).unwrap());
+    let mut writer = Writer::create(&input, &Metadata::default(), infos.to_vec()).unwrap();
+    for info in writer.tensors().to_vec() {
+        let values = (0..info.size / 4).flat_map(|i| value(i).to_le_bytes());
+        writer.write(&values.collect::<Vec<_>>()).unwrap();
+    }
+    writer.finish().unwrap();
+    let options = Options {
+        imatrix: Some(HashMap::from([(names[1].to_owned(), vec![1.0; 3 * N])])),
+        ..options(Ftype::MostlyQ4_k_s)
+    };
+    quantize(&input, &output, &options).unwrap();
+    let file = File::open(&output).unwrap();
+    assert!(file.tensors().iter().all(|t| t.ty.is_quantized()));
+}
+
+#[test]
 fn failures_name_the_tensor_and_leave_no_file() {
     let dir = tempfile::tempdir().unwrap();
     let (input, output) = (dir.path().join("in.gguf"), dir.path().join("out.gguf"));
