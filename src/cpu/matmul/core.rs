@@ -142,8 +142,8 @@ impl Floats {
     const fn of<T: Element>() -> Floats {
         Floats {
             unpack: Compiled::new::<float::Unpack<T>>(),
-            pack: Compiled::new::<float::Pack<T>>(),
-            pack_pairs: Compiled::new::<pairs::Pack<T>>(),
+            pack: Compiled::new::<float::Pack<T, false>>(),
+            pack_pairs: Compiled::new::<float::Pack<T, true>>(),
             gemv: [
                 Compiled::new::<float::Gemv<T, 1>>(),
                 Compiled::new::<float::Gemv<T, 2>>(),
@@ -454,7 +454,7 @@ impl Core {
     /// # Safety
     /// Panels and `block` are filled for so many rows (at most [`Core::gemm_rows`]) and columns; each pointer of `dst` points to `n_rows` values.
     pub unsafe fn gemm(&self, panel: *const u8, block: *const u8, n_rows: usize, dst: &[*mut f32]) {
-        let mut args = GemmArgs {
+        let args = GemmArgs {
             panel,
             panel_stride: self.panel_bytes(),
             block,
@@ -464,12 +464,11 @@ impl Core {
             n_rows,
         };
         let width = self.width(dst.len()) - 1;
+        if self.pairs {
+            // SAFETY: the CPU has the instructions where pairs are in use; the rest is the caller's promise.
+            return unsafe { pairs::GEMM[width](args) };
+        }
         let kernels = match self.path {
-            _ if self.pairs => {
-                args.k = self.words();
-                // SAFETY: the CPU has the instructions where pairs are in use; the rest is the caller's promise.
-                return unsafe { pairs::GEMM[width](args) };
-            }
             Path::Codes(c) => {
                 let Panel {
                     group, min, run, ..

@@ -31,28 +31,36 @@ pub struct PackArgs {
     pub dst: *mut f32,
 }
 
-/// Brings one column into a block.
-pub struct Pack<T>(PhantomData<T>);
+/// Brings one column into a block; with `PAIRS` as pairs of bf16, for [`pairs`](super::pairs).
+pub struct Pack<T, const PAIRS: bool>(PhantomData<T>);
 
-impl<T: Element> Kernel for Pack<T> {
+impl<T: Element, const PAIRS: bool> Kernel for Pack<T, PAIRS> {
     type Args = PackArgs;
 
-    /// The pointers are as the fields say; the block has room for `padded(k)` values per column.
+    /// The pointers are as the fields say; the block has room for `padded(k)` values (or `padded(k / 2)` pairs) per column.
     #[inline(always)]
     unsafe fn run<S: Simd>(s: S, a: PackArgs) {
         let src = a.src.cast::<T>();
+        // Values per word.
+        let per = if PAIRS { 2 } else { 1 };
+        let words = padded(a.k / per);
         let mut buf = [0f32; 16];
         let mut i = 0;
-        while i < padded(a.k) {
+        while i < words {
             // SAFETY: the caller's promise.
             unsafe {
-                let left = a.k.saturating_sub(i);
-                s.store(buf.as_mut_ptr(), T::load(s, src.add(i.min(a.k)), left));
-                for j in 0..S::N.min(padded(a.k) - i) {
+                let at = i * per;
+                let values = T::load(s, src.add(at.min(a.k)), a.k.saturating_sub(at));
+                if PAIRS {
+                    s.store_bf16(buf.as_mut_ptr().cast(), values);
+                } else {
+                    s.store(buf.as_mut_ptr(), values);
+                }
+                for j in 0..(S::N / per).min(words - i) {
                     a.dst.add((i + j) * a.cols + a.col).write(buf[j]);
                 }
             }
-            i += S::N;
+            i += S::N / per;
         }
     }
 }

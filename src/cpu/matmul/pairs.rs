@@ -1,54 +1,23 @@
 //! bf16 weights times bf16 activations, two at a time (AVX512-BF16): where the CPU begins as many such products as ones of f32, that
 //! is twice the speed. As [`float`](super::float), but each 32 bits of panels and blocks are a pair of values. No level has these
-//! instructions, so this is the one loop that is not written over [`Simd`].
+//! instructions, so this is the one loop that is not written over [`Simd`](crate::simd::Simd).
 
 // Loops over columns index several arrays, see `float`.
 #![allow(clippy::needless_range_loop)]
 
-use std::marker::PhantomData;
-
-use half::bf16;
-
-use super::float::{PackArgs, padded};
+use super::float::padded;
 use super::kernels::{GemmArgs, MAX_COLS};
-use crate::simd::{Element, Kernel, Level, Simd, multiplies_bf16_in_pairs};
+use crate::simd::{Level, multiplies_bf16_in_pairs};
 
 /// Whether rows of `k` weights are multiplied so.
 pub fn suit(level: Level, k: usize) -> bool {
     level == Level::Avx512Vnni && k.is_multiple_of(2) && multiplies_bf16_in_pairs()
 }
 
-/// Brings one column into a block.
-pub struct Pack<T>(PhantomData<T>);
-
-impl<T: Element> Kernel for Pack<T> {
-    type Args = PackArgs;
-
-    /// As [`float::Pack`](super::float::Pack); the block has room for `padded(k / 2)` pairs per column.
-    #[inline(always)]
-    unsafe fn run<S: Simd>(s: S, a: PackArgs) {
-        let src = a.src.cast::<T>();
-        let end = 2 * padded(a.k / 2);
-        let mut buf = [bf16::ZERO; 16];
-        for i in (0..end).step_by(S::N) {
-            // SAFETY: the caller's promise.
-            unsafe {
-                let left = a.k.saturating_sub(i);
-                let values = T::load(s, src.add(i.min(a.k)), left);
-                bf16::store(s, buf.as_mut_ptr(), values, S::N);
-                for j in 0..S::N.min(end - i) / 2 {
-                    let pair = buf.as_ptr().add(2 * j).cast::<f32>().read_unaligned();
-                    a.dst.add((i / 2 + j) * a.cols + a.col).write(pair);
-                }
-            }
-        }
-    }
-}
-
 /// A panel times a column block of `4 U` columns.
 ///
 /// # Safety
-/// The CPU has AVX-512 F and BF16. Panel and block are of `padded(k)` pairs; `dst` has `n_cols` pointers, each to `n_rows` values.
+/// The CPU has AVX-512 F and BF16. Panel and block are of `padded(k / 2)` pairs; `dst` has `n_cols` pointers, each to `n_rows` values.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bf16")]
 unsafe fn gemm<const U: usize>(a: GemmArgs) {
@@ -60,7 +29,7 @@ unsafe fn gemm<const U: usize>(a: GemmArgs) {
     // Summed up before they are added to the total, as f32 are.
     const SPAN: usize = 128;
     let mut total = [_mm512_setzero_ps(); MAX_COLS];
-    let mut left = padded(a.k);
+    let mut left = padded(a.k / 2);
     while left > 0 {
         let span = left.min(SPAN);
         let mut acc = [_mm512_setzero_ps(); MAX_COLS];

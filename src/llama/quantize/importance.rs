@@ -77,7 +77,7 @@ pub fn find<'a>(info: &TensorInfo, options: &'a Options) -> Result<Option<&'a [f
 /// the output know something of their own. What the output is multiplied with are normalized states, whose mean square is about
 /// that of the normalization's weights times that of the output's own columns: states and their tokens' vectors point the same way.
 /// For embeddings that are only looked up, large columns matter by their root mean square. Both were found by measuring
-/// (docs/performance.md, "Divergence tells more than perplexity").
+/// (docs/performance.md, "Embeddings and output").
 pub fn of_columns<'a>(
     file: &SplitFile,
     info: &TensorInfo,
