@@ -98,7 +98,7 @@ pub fn groups(ty: Type, level: Level) -> Option<[usize; 2]> {
     Some([codes.group, codes.panel(level).group])
 }
 
-/// For blocks of `N / 4`, `N / 2` and `3 N / 4` columns.
+/// For blocks of one, two and three thirds of the columns of a whole one.
 type ByWidth = [Compiled<GemmArgs>; 3];
 
 const fn gemm<const GROUP: usize, const MIN: bool, const RUN: usize>() -> ByWidth {
@@ -224,7 +224,10 @@ impl Core {
             interleaved,
             k,
             lanes,
-            cols: lanes / 4 * 3,
+            cols: match path {
+                Path::Codes(_) => kernels::COLS,
+                _ => lanes / 4 * 3,
+            },
             row_size: info.row_size(k),
         })
     }
@@ -245,8 +248,8 @@ impl Core {
     /// Rows that [`Core::gemm`] takes at once, at most: one panel or more.
     pub fn gemm_rows(&self) -> usize {
         match self.path {
-            Path::Codes(c) => self.lanes * kernels::panels(c.panel(self.level).group),
-            _ => self.lanes,
+            Path::Codes(c) => self.lanes * kernels::panels(self.lanes, c.panel(self.level).group),
+            _ => self.lanes * float::PANELS,
         }
     }
 
@@ -332,9 +335,9 @@ impl Core {
         apart.wrapping_add(skip * self.row_size)
     }
 
-    /// How many of `N / 4` columns a block of `n` columns is wide.
-    fn width(&self, n: usize) -> usize {
-        n.div_ceil(self.lanes / 4)
+    /// How many thirds of a whole block `n` columns fill.
+    fn thirds(&self, n: usize) -> usize {
+        n.div_ceil(self.cols / 3)
     }
 
     /// Packs a column of type `ty`, for a block of `n_cols` columns at place `col`, or for [`Core::gemv`] if `n_cols` is 0.
@@ -342,7 +345,7 @@ impl Core {
     /// # Safety
     /// `src` points to `k` values, `dst` to the block or column.
     pub unsafe fn pack(&self, ty: Type, src: *const u8, n_cols: usize, col: usize, dst: *mut u8) {
-        let cols = self.width(n_cols) * (self.lanes / 4);
+        let cols = self.thirds(n_cols) * (self.cols / 3);
         match self.path {
             Path::Codes(c) => {
                 let Panel {
@@ -463,7 +466,7 @@ impl Core {
             n_cols: dst.len(),
             n_rows,
         };
-        let width = self.width(dst.len()) - 1;
+        let width = self.thirds(dst.len()) - 1;
         if self.pairs {
             // SAFETY: the CPU has the instructions where pairs are in use; the rest is the caller's promise.
             return unsafe { pairs::GEMM[width](args) };

@@ -9,11 +9,17 @@
 
 use std::marker::PhantomData;
 
-use super::kernels::{GemmArgs, GemvArgs, MAX_COLS, UnpackArgs, ask_ahead};
+use super::kernels::{GemmArgs, GemvArgs, UnpackArgs, ask_ahead};
 use crate::simd::{Element, Kernel, Simd, fetches_in_two_steps};
 
 /// Values that are summed up before they are added to the total.
 const SPAN: usize = 256;
+
+/// Columns of a whole block at any level, at most.
+pub const MAX_COLS: usize = 12;
+
+/// Panels that are multiplied with a block at once: each load of activations serves both.
+pub const PANELS: usize = 2;
 
 /// Length of a row in panels and blocks.
 pub const fn padded(k: usize) -> usize {
@@ -95,42 +101,55 @@ impl<T: Element> Kernel for Unpack<T> {
     }
 }
 
-/// A panel times a column block of `U N / 4` columns.
+/// [`PANELS`] panels times a column block of `U N / 4` columns.
 pub struct Gemm<const U: usize>;
 
 impl<const U: usize> Kernel for Gemm<U> {
     type Args = GemmArgs;
 
-    /// Panel and block are of `padded(k)` values; `dst` has `n_cols` pointers, each to `n_rows` values.
+    /// Panels and block are of `padded(k)` values; `dst` has `n_cols` pointers, each to `n_rows` values.
     #[inline(always)]
     unsafe fn run<S: Simd>(s: S, a: GemmArgs) {
         let cols = U * S::N / 4;
-        let (mut w, mut b) = (a.panel.cast::<f32>(), a.block.cast::<f32>());
-        let mut total = [s.zero(); MAX_COLS];
+        let (mut w, mut b) = (a.panels::<PANELS>(S::N), a.block.cast::<f32>());
+        let (mut total, mut acc) = (
+            [[s.zero(); MAX_COLS]; PANELS],
+            [[s.zero(); MAX_COLS]; PANELS],
+        );
         let mut left = padded(a.k);
         while left > 0 {
             let span = left.min(SPAN);
-            let mut acc = [s.zero(); MAX_COLS];
             for _ in 0..span {
-                // SAFETY: inside the panel and the block.
+                // SAFETY: inside the panels and the block.
                 unsafe {
-                    let x = s.load(w);
+                    let x = w.map(|w| s.load(w.cast()));
                     for c in 0..cols {
-                        acc[c] = s.fma(x, s.splat(b.add(c).read()), acc[c]);
+                        let y = s.splat(b.add(c).read());
+                        for p in 0..PANELS {
+                            acc[p][c] = s.fma(x[p], y, acc[p][c]);
+                        }
                     }
-                    w = w.add(S::N);
+                    w = w.map(|w| w.add(4 * S::N));
                     b = b.add(cols);
                 }
             }
-            for c in 0..cols {
-                total[c] = s.add(total[c], acc[c]);
+            for p in 0..PANELS {
+                for c in 0..cols {
+                    total[p][c] = s.add(total[p][c], acc[p][c]);
+                    acc[p][c] = s.zero();
+                }
             }
             left -= span;
         }
-        for c in 0..cols {
-            if c < a.n_cols {
-                // SAFETY: the caller's promise.
-                unsafe { s.store_part(a.dst.add(c).read(), total[c], a.n_rows) };
+        for p in 0..PANELS {
+            for c in 0..cols {
+                if c < a.n_cols && a.n_rows > p * S::N {
+                    // SAFETY: the caller's promise.
+                    unsafe {
+                        let dst = a.dst.add(c).read().add(p * S::N);
+                        s.store_part(dst, total[p][c], a.n_rows - p * S::N);
+                    }
+                }
             }
         }
     }

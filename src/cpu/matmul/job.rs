@@ -7,8 +7,9 @@
 use std::mem::MaybeUninit;
 
 use super::core::{Core, DIRECT};
+use super::float::MAX_COLS;
 use super::gate::{self, Gates};
-use super::kernels::{MAX_COLS, MAX_PANELS, MAX_ROWS};
+use super::kernels::{MAX_PANELS, MAX_ROWS};
 use crate::cpu::task::Task;
 use crate::graph::{Op, Tensor, UnaryOp};
 use crate::quant::Type;
@@ -22,8 +23,8 @@ const DIRECT_BYTES: usize = 128 << 10;
 const PANEL_BYTES: usize = 192 << 10;
 /// Units per thread, at least, if the product is large enough: they take different times.
 const UNITS_PER_THREAD: usize = 4;
-/// Fewest blocks of columns of a unit: unpacking the rows must pay off.
-const MIN_BLOCKS: usize = 8;
+/// Fewest columns of a unit: unpacking the rows must pay off.
+const MIN_COLS: usize = 96;
 /// Columns whose values are fewer are packed by each thread for itself: cheaper than to meet.
 const ALONE: usize = 8192;
 
@@ -407,7 +408,9 @@ impl Job {
                 let by_rows = self.n_rows.div_ceil(panel_rows);
                 let wanted = (UNITS_PER_THREAD * self.nth).div_ceil(by_rows * n);
                 s.rows_per_unit = panel_rows;
-                s.blocks_per_unit = blocks.div_ceil(wanted).max(MIN_BLOCKS);
+                s.blocks_per_unit = blocks
+                    .div_ceil(wanted)
+                    .max(MIN_COLS.div_ceil(self.core.cols));
                 unit += by_rows * blocks.div_ceil(s.blocks_per_unit);
             }
         }

@@ -4,7 +4,7 @@
 //!
 //! * *Panel*: `N` rows of weights. Per 32 values: 8 vectors of codes (lane `r` of vector `j`: values `4 j..4 j + 4` of row `r`),
 //!   then a vector of scales per group, then a vector of mins per group if the type has them.
-//! * *Column block*: up to `3 N / 4` columns of activations. Per 32 values: each column's 32 codes, each column's scale, then
+//! * *Column block*: up to [`COLS`] columns of activations. Per 32 values: each column's 32 codes, each column's scale, then
 //!   per group each column's sum: of codes times -bias (i32) and [`EVEN`]'s bits, to begin a dot product with; or of values
 //!   (f32), to multiply a min with.
 //!   Types whose scales change less often have groups of [`WIDE`] values in both, filled up with zeros at the end.
@@ -20,8 +20,8 @@ use std::marker::PhantomData;
 use super::weights::{CHUNK, Scales, Weights};
 use crate::simd::{Cache, Kernel, Simd, fetches_in_two_steps, prefetch};
 
-/// Columns of the largest block at any level.
-pub const MAX_COLS: usize = 12;
+/// Columns of a whole block.
+pub const COLS: usize = 6;
 /// Rows of a panel at any level, at most.
 pub const MAX_ROWS: usize = 16;
 /// Panels that are multiplied with a block at once, at most.
@@ -173,9 +173,10 @@ pub const fn block_step(cols: usize, group: usize) -> usize {
 /// Values per group of types that are [`Weights::WIDE`], in panels and blocks.
 pub const WIDE: usize = 128;
 
-/// Panels that are multiplied with a block at once.
-pub const fn panels(group: usize) -> usize {
-    if group > 32 { 2 } else { 1 }
+/// Panels of `n` rows that are multiplied with a block at once: with 32 registers there is room for the sums of two, and each load of
+/// activations serves both.
+pub const fn panels(n: usize, group: usize) -> usize {
+    if n == 16 || group > 32 { 2 } else { 1 }
 }
 
 #[derive(Clone, Copy)]
@@ -550,7 +551,21 @@ pub struct GemmArgs {
     pub n_rows: usize,
 }
 
-/// A panel, or two with wide groups, times a column block of `U N / 4` columns. `RUN` is [`run_of`] the type, of no matter with
+impl GemmArgs {
+    /// Where the panels of `n` rows begin. The first one stands in for one that is not there.
+    #[inline(always)]
+    pub fn panels<const P: usize>(&self, n: usize) -> [*const u8; P] {
+        let mut at = [self.panel; P];
+        for p in 1..P {
+            if self.n_rows > p * n {
+                at[p] = self.panel.wrapping_add(p * self.panel_stride);
+            }
+        }
+        at
+    }
+}
+
+/// As many [`panels`] as there are of, times a column block of `2 U` columns. `RUN` is [`run_of`] the type, of no matter with
 /// [`Simd::VNNI`].
 pub struct Gemm<const GROUP: usize, const MIN: bool, const RUN: usize, const U: usize>;
 
@@ -562,21 +577,19 @@ impl<const GROUP: usize, const MIN: bool, const RUN: usize, const U: usize> Kern
     /// Panels and block are of these parameters and of `k` values; `dst` has `n_cols` pointers, each to `n_rows` values.
     #[inline(always)]
     unsafe fn run<S: Simd>(s: S, a: GemmArgs) {
-        let cols = U * S::N / 4;
-        let (step, panels) = (step(GROUP), panels(GROUP));
+        let cols = 2 * U;
+        let (step, panels) = (step(GROUP), panels(S::N, GROUP));
         let groups = step / GROUP;
         let (panel_step, block_step) = (panel_step(S::N, GROUP, MIN), block_step(cols, GROUP));
-        let mut acc = [[s.zero(); MAX_COLS]; MAX_PANELS];
-        // Without a second panel, the first one is multiplied twice.
-        let second = if a.n_rows > S::N { a.panel_stride } else { 0 };
-        let (mut w, mut b) = ([a.panel, a.panel.wrapping_add(second)], a.block);
+        let mut acc = [[s.zero(); COLS]; MAX_PANELS];
+        let (mut w, mut b) = (a.panels::<MAX_PANELS>(S::N), a.block);
         for _ in 0..a.k.div_ceil(step) {
             // SAFETY: inside the panels and the block, see the module for the layouts.
             unsafe {
                 let scales = b.add(step * cols).cast::<f32>();
                 for g in 0..groups {
                     let sums = scales.add((1 + g) * cols);
-                    let mut dot = [[s.splat_i32(EVEN.to_bits() as i32); MAX_COLS]; MAX_PANELS];
+                    let mut dot = [[s.splat_i32(EVEN.to_bits() as i32); COLS]; MAX_PANELS];
                     if !MIN {
                         for c in 0..cols {
                             let sum = s.splat_i32(sums.add(c).cast::<i32>().read());
@@ -637,15 +650,15 @@ impl<const GROUP: usize, const MIN: bool, const RUN: usize, const U: usize>
     #[inline(always)]
     unsafe fn dots<S: Simd>(
         s: S,
-        dot: &mut [[S::I; MAX_COLS]; MAX_PANELS],
+        dot: &mut [[S::I; COLS]; MAX_PANELS],
         cols: usize,
         w: [*const u8; MAX_PANELS],
         b: *const u8,
     ) {
-        let panels = panels(GROUP);
+        let panels = panels(S::N, GROUP);
         let run = if RUN == 0 || S::VNNI { 1 } else { RUN };
         for first in (0..GROUP / 4).step_by(run) {
-            let mut sum = [[s.splat_i32(0); MAX_COLS]; MAX_PANELS];
+            let mut sum = [[s.splat_i32(0); COLS]; MAX_PANELS];
             for j in first..first + run {
                 // SAFETY: the caller's promise.
                 unsafe {

@@ -5,8 +5,8 @@
 // Loops over columns index several arrays, see `float`.
 #![allow(clippy::needless_range_loop)]
 
-use super::float::padded;
-use super::kernels::{GemmArgs, MAX_COLS};
+use super::float::{MAX_COLS, PANELS, padded};
+use super::kernels::GemmArgs;
 use crate::simd::{Level, multiplies_bf16_in_pairs};
 
 /// Whether rows of `k` weights are multiplied so.
@@ -14,10 +14,10 @@ pub fn suit(level: Level, k: usize) -> bool {
     level == Level::Avx512Vnni && k.is_multiple_of(2) && multiplies_bf16_in_pairs()
 }
 
-/// A panel times a column block of `4 U` columns.
+/// [`PANELS`] panels times a column block of `4 U` columns.
 ///
 /// # Safety
-/// The CPU has AVX-512 F and BF16. Panel and block are of `padded(k / 2)` pairs; `dst` has `n_cols` pointers, each to `n_rows` values.
+/// The CPU has AVX-512 F and BF16. Panels and block are of `padded(k / 2)` pairs; `dst` has `n_cols` pointers, each to `n_rows` values.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bf16")]
 unsafe fn gemm<const U: usize>(a: GemmArgs) {
@@ -25,40 +25,47 @@ unsafe fn gemm<const U: usize>(a: GemmArgs) {
     use std::mem::transmute;
 
     const LANES: usize = 16;
-    let (mut w, mut b) = (a.panel.cast::<i32>(), a.block.cast::<i32>());
+    let (mut w, mut b) = (a.panels::<PANELS>(LANES), a.block.cast::<i32>());
     // Summed up before they are added to the total, as f32 are.
     const SPAN: usize = 128;
-    let mut total = [_mm512_setzero_ps(); MAX_COLS];
+    let zero = _mm512_setzero_ps();
+    let (mut total, mut acc) = ([[zero; MAX_COLS]; PANELS], [[zero; MAX_COLS]; PANELS]);
     let mut left = padded(a.k / 2);
     while left > 0 {
         let span = left.min(SPAN);
-        let mut acc = [_mm512_setzero_ps(); MAX_COLS];
         for _ in 0..span {
-            // SAFETY: inside the panel and the block; the vectors are of one size.
+            // SAFETY: inside the panels and the block; the vectors are of one size.
             unsafe {
-                let x = transmute::<__m512i, __m512bh>(_mm512_loadu_si512(w.cast()));
+                let x = w.map(|w| transmute::<__m512i, __m512bh>(_mm512_loadu_si512(w.cast())));
                 for c in 0..4 * U {
                     let y = transmute::<__m512i, __m512bh>(_mm512_set1_epi32(b.add(c).read()));
-                    acc[c] = _mm512_dpbf16_ps(acc[c], x, y);
+                    for p in 0..PANELS {
+                        acc[p][c] = _mm512_dpbf16_ps(acc[p][c], x[p], y);
+                    }
                 }
-                w = w.add(LANES);
+                w = w.map(|w| w.add(4 * LANES));
                 b = b.add(4 * U);
             }
         }
-        for c in 0..4 * U {
-            total[c] = _mm512_add_ps(total[c], acc[c]);
+        for p in 0..PANELS {
+            for c in 0..4 * U {
+                total[p][c] = _mm512_add_ps(total[p][c], acc[p][c]);
+                acc[p][c] = zero;
+            }
         }
         left -= span;
     }
-    let mask = if a.n_rows >= LANES {
-        !0
-    } else {
-        (1u16 << a.n_rows) - 1
-    };
-    for c in 0..4 * U {
-        if c < a.n_cols {
-            // SAFETY: the caller's promise.
-            unsafe { _mm512_mask_storeu_ps(a.dst.add(c).read(), mask, total[c]) };
+    for p in 0..PANELS {
+        let mask = match a.n_rows.saturating_sub(p * LANES) {
+            n @ 0..LANES => (1u16 << n) - 1,
+            _ => !0,
+        };
+        for c in 0..(4 * U).min(a.n_cols) {
+            // SAFETY: the caller's promise; nothing is stored behind the rows.
+            unsafe {
+                let dst = a.dst.add(c).read().wrapping_add(p * LANES);
+                _mm512_mask_storeu_ps(dst, mask, total[p][c]);
+            }
         }
     }
 }
