@@ -2,7 +2,8 @@
 //!
 //! Before the first node, worker 0 turns the nodes into steps: it looks up kernels and finds out which neighbours are
 //! independent of each other. Independent steps form a group; the team meets only between groups. Small steps are
-//! worker 0's alone, and a chain of them needs no barrier at all.
+//! one worker's alone, and a chain of them needs no barrier at all: a group of nothing else is computed where the team meets, by
+//! the worker that comes last.
 
 use std::cell::{Cell, UnsafeCell};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -30,7 +31,7 @@ const ALIGN: usize = 64;
 const MAX_SHARED: usize = SLOTS;
 const MAX_GROUP: usize = 32;
 
-/// Nodes cheaper than this (see [`Kernel::cost`]) are computed by worker 0 alone: sharing them costs more than it saves.
+/// Nodes cheaper than this (see [`Kernel::cost`]) are computed by one worker alone: sharing them costs more than it saves.
 const ALONE: usize = 8192;
 
 /// Bytes of a matrix that a waiting worker asks for before its part of the product begins, and lines that it asks for at a time.
@@ -80,10 +81,12 @@ struct Step {
     /// Where its scratch memory starts in the work buffer, and how much it has.
     work: usize,
     work_size: usize,
-    /// Computed by worker 0 alone.
+    /// Computed by one worker alone.
     alone: bool,
     /// The team meets before this step.
     fence: bool,
+    /// How many steps from this fence on, up to the next one, the last worker to arrive computes while the others wait: none, or the group.
+    serial: usize,
     /// The matrices of a product that each worker reads an even share of.
     weights: [Span; 2],
     /// The next step, this one included, that has weights.
@@ -149,7 +152,7 @@ struct Group {
     shared: usize,
     /// Bytes of the work buffer in use.
     work: usize,
-    /// The part of them that worker 0's own steps use, one after the other.
+    /// The part of them that steps of one worker use, one after the other.
     alone_work: Span,
 }
 
@@ -182,7 +185,7 @@ impl Group {
         Some(start)
     }
 
-    /// Whether a step that writes `node` must wait for one of the group. Steps of worker 0 alone run in order anyway.
+    /// Whether a step that writes `node` must wait for one of the group. Steps of one worker alone run in order anyway.
     fn conflicts(&self, node: Tensor, alone: bool) -> bool {
         let written = span(node);
         let hits = |span: &Span, others: &[(Span, bool)]| {
@@ -273,6 +276,7 @@ impl Program {
                 work_size: need,
                 alone,
                 fence: place.is_none(),
+                serial: 0,
                 weights: weights(node),
                 product: 0,
             });
@@ -283,6 +287,15 @@ impl Program {
                 product = i;
             }
             step.product = product;
+        }
+        if nth > 1 {
+            for group in self.steps.chunk_by_mut(|_, next| !next.fence) {
+                // A caller's function may count on its thread.
+                let by_anyone = |s: &Step| s.alone && !ops::calls_back(s.node);
+                if group[0].fence && group.iter().all(by_anyone) {
+                    group[0].serial = group.len();
+                }
+            }
         }
         // Marks must not come again while cursors bear them.
         self.tag = self.tag.wrapping_add(self.n_groups);
@@ -390,13 +403,21 @@ impl Team<'_> {
         let mut slot = 0;
         // The product whose weights this worker has asked for, and how far.
         let mut asked = (0, 0);
-        for step in steps {
-            if step.fence {
+        let mut steps_left = steps.iter().enumerate();
+        // The team has met since the last step.
+        let mut met = false;
+        while let Some((at, step)) = steps_left.next() {
+            let mut serial = 0;
+            if step.fence && !met {
                 let used = std::mem::take(&mut slot);
                 tag += 1;
+                serial = step.serial;
                 let last = || {
                     for counter in &self.counters[..used] {
                         counter.0.store(0, Ordering::Relaxed);
+                    }
+                    for step in &steps[at..at + serial] {
+                        self.run_alone(step);
                     }
                 };
                 // Else memory would idle until the next product begins.
@@ -417,12 +438,14 @@ impl Team<'_> {
             if ith == 0 && self.abort.is_some_and(|abort| abort()) {
                 return self.end(Status::Aborted, barrier);
             }
-            let work = self.work.wrapping_add(step.work);
-            if !step.alone {
+            met = serial > 0;
+            if met {
+                steps_left.by_ref().take(serial - 1).for_each(drop);
+            } else if !step.alone {
                 let task = Task {
                     ith,
                     nth,
-                    work,
+                    work: self.work.wrapping_add(step.work),
                     work_size: step.work_size,
                     counter: &self.counters[slot].0,
                     cursors: if nth > 1 { cursors } else { &[] },
@@ -433,20 +456,25 @@ impl Team<'_> {
                 slot += 1;
                 (step.run)(&task, step.node);
             } else if ith == 0 {
-                let task = Task {
-                    ith: 0,
-                    nth: 1,
-                    work,
-                    work_size: step.work_size,
-                    counter: &AtomicUsize::new(0),
-                    cursors: &[],
-                    slot: 0,
-                    tag: 0,
-                    wait: &|| (),
-                };
-                (step.run)(&task, step.node);
+                self.run_alone(step);
             }
         }
+    }
+
+    /// Computes a step as a team of one.
+    fn run_alone(&self, step: &Step) {
+        let task = Task {
+            ith: 0,
+            nth: 1,
+            work: self.work.wrapping_add(step.work),
+            work_size: step.work_size,
+            counter: &AtomicUsize::new(0),
+            cursors: &[],
+            slot: 0,
+            tag: 0,
+            wait: &|| (),
+        };
+        (step.run)(&task, step.node);
     }
 
     /// Worker 0 ends the computation early.
@@ -466,18 +494,24 @@ mod tests {
     use crate::graph::{Context, Op};
     use crate::quant::Type;
 
-    /// `buffers[to] = buffers[a] op buffers[b]`, written in place.
-    fn step(ctx: &Context, buffers: &[Tensor], to: usize, a: usize, b: usize, op: Op) -> Tensor {
-        let node = ctx.view_tensor(buffers[to]).unwrap();
+    /// `buffers[to] = buffers[a] op buffers[b]`, written in place; only the first `n` values.
+    fn step(ctx: &Context, buffers: &[Tensor], to_a_b: [usize; 3], n: i64, op: Op) -> Tensor {
+        let [node, a, b] = to_a_b.map(|i| ctx.view_1d(buffers[i], n, 0).unwrap());
         node.set_op(op);
-        node.set_src(0, Some(buffers[a]));
-        node.set_src(1, Some(buffers[b]));
+        node.set_src(0, Some(a));
+        node.set_src(1, Some(b));
         node
     }
 
     #[test]
     fn nodes_that_share_memory_are_computed_in_order() {
-        for n in [100, 6000, 50_000] {
+        // Whole buffers are for all workers, small parts for one of them.
+        for (n, parts) in [
+            (100, vec![100]),
+            (6000, vec![6000]),
+            (50_000, vec![50_000]),
+            (50_000, vec![50_000, 100, 3000, 100, 3000]),
+        ] {
             let outcome = |n_threads: usize| {
                 let ctx = context();
                 let buffers: Vec<Tensor> = (0..6)
@@ -486,9 +520,10 @@ mod tests {
                 let mut random = Random(7);
                 let nodes: Vec<Tensor> = (0..300)
                     .map(|i| {
-                        let [to, a, b] = [6, 6, 6].map(|n| random.below(n));
+                        let to_a_b = [6, 6, 6].map(|n| random.below(n));
+                        let n = parts[random.below(parts.len())];
                         let op = [Op::Add, Op::Sub, Op::Mul][i % 3];
-                        step(&ctx, &buffers, to, a, b, op)
+                        step(&ctx, &buffers, to_a_b, n, op)
                     })
                     .collect();
                 assert_eq!(run(&nodes, n_threads), Status::Success);
@@ -498,7 +533,7 @@ mod tests {
             for n_threads in [0, 2, 3, 8, 33] {
                 assert!(
                     format!("{:?}", outcome(n_threads)) == want,
-                    "{n_threads} threads"
+                    "{n_threads} threads, {parts:?}"
                 );
             }
         }
@@ -515,6 +550,52 @@ mod tests {
         program.prepare(&[b, c, d], 2, 0).unwrap();
         let fences: Vec<bool> = program.steps.iter().map(|s| s.fence).collect();
         assert_eq!(fences, [false, false, true]);
+    }
+
+    #[test]
+    fn small_nodes_are_computed_where_the_team_meets() {
+        let ctx = context();
+        let large = random(&ctx, Type::F32, &[20_000], 1.0, 1);
+        let small = ctx.view_1d(large, 10, 0).unwrap();
+        let all = ctx.sqr(large).unwrap();
+        let part = ctx.view_1d(all, 10, 0).unwrap();
+        let [p, q] = [small, part].map(|x| ctx.add(x, part).unwrap());
+        let last = ctx.mul(all, q).unwrap();
+        let mut program = Program::default();
+        program.prepare(&[all, p, q, last], 2, 0).unwrap();
+        let fences: Vec<_> = program.steps.iter().map(|s| (s.fence, s.serial)).collect();
+        assert_eq!(fences, [(false, 0), (true, 2), (false, 0), (true, 0)]);
+    }
+
+    #[test]
+    fn a_callers_function_runs_on_its_thread() {
+        unsafe extern "C" fn mark(
+            _: *mut crate::graph::ggml_tensor,
+            _: *mut crate::graph::ggml_tensor,
+            _: i32,
+            _: i32,
+            user: *mut std::ffi::c_void,
+        ) {
+            // SAFETY: the test gives a place for it.
+            unsafe {
+                *user.cast::<Option<std::thread::ThreadId>>() = Some(std::thread::current().id())
+            };
+        }
+        let ctx = context();
+        let a = random(&ctx, Type::F32, &[20_000], 1.0, 1);
+        let before = ctx.sqr(a).unwrap();
+        let node = ctx.sqr(before).unwrap();
+        let after = ctx.sqr(node).unwrap();
+        let mut ran: Option<std::thread::ThreadId> = None;
+        node.set_op(Op::Map_custom1);
+        node.set_param(0, mark as *const () as usize);
+        node.set_param(2, 1);
+        node.set_param(4, &raw mut ran as usize);
+        for _ in 0..100 {
+            ran = None;
+            assert_eq!(run(&[before, node, after], 2), Status::Success);
+            assert_eq!(std::hint::black_box(ran), Some(std::thread::current().id()));
+        }
     }
 
     #[test]
