@@ -59,31 +59,31 @@ impl Device for Cpu {
     }
     fn compute(&self, nodes: &[Tensor]) -> Status {
         let n_threads = self.n_threads.load(Ordering::Relaxed);
-        let bytes = cpu::plan(nodes, n_threads);
         let mut work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
-        if bytes > work.as_ref().map_or(0, |w| w.len()) {
-            *work = None; // the old one goes before the new one comes
-            match MmapMut::map_anon(bytes) {
-                Ok(map) => *work = Some(map),
-                Err(e) => {
-                    crate::log_error!(
-                        "CPU: failed to allocate {bytes} bytes of scratch memory: {e}"
-                    );
-                    return Status::AllocFailed;
-                }
+        let memory = |bytes: usize| {
+            if bytes > work.as_ref().map_or(0, |w| w.len()) {
+                *work = None; // the old one goes before the new one comes
+                *work = MmapMut::map_anon(bytes)
+                    .inspect_err(|e| {
+                        crate::log_error!(
+                            "CPU: failed to allocate {bytes} bytes of scratch memory: {e}"
+                        );
+                    })
+                    .ok();
             }
-        }
-        let base = work
-            .as_mut()
-            .map_or(std::ptr::null_mut(), |w| w.as_mut_ptr());
+            match &mut *work {
+                Some(work) => Some((work.as_mut_ptr(), bytes)),
+                None => (bytes == 0).then_some((std::ptr::null_mut(), 0)),
+            }
+        };
         let abort = self
             .abort
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         let abort = abort.as_deref().map(|a| a as &(dyn Fn() -> bool + Sync));
-        // SAFETY: the work buffer has what the plan asked for and is locked; the nodes are allocated, as callers of a backend promise.
-        unsafe { cpu::compute(nodes, n_threads, base, bytes, abort) }
+        // SAFETY: the work buffer is as large as it says and is locked; the nodes are allocated, as callers of a backend promise.
+        unsafe { cpu::compute_planned(nodes, n_threads, memory, abort) }
     }
     fn supports_op(&self, node: Tensor) -> bool {
         cpu::supports_op(node)

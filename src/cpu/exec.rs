@@ -1,9 +1,8 @@
 //! Computes the nodes of a graph in order with a team of threads.
 //!
-//! Before the first node, worker 0 turns the nodes into steps: it looks up kernels and finds out which neighbours are
-//! independent of each other. Independent steps form a group; the team meets only between groups. Small steps are
-//! one worker's alone, and a chain of them needs no barrier at all: a group of nothing else is computed where the team meets, by
-//! the worker that comes last.
+//! Before the first node, kernels are looked up, and worker 0 finds out which neighbours are independent of each other.
+//! Independent steps form a group; the team meets only between groups. Small steps are worker 0's alone, and a chain of them
+//! needs no barrier at all: it computes a group of nothing else where the team meets, before the others go on.
 
 use std::cell::{Cell, UnsafeCell};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -31,7 +30,7 @@ const ALIGN: usize = 64;
 const MAX_SHARED: usize = SLOTS;
 const MAX_GROUP: usize = 32;
 
-/// Nodes cheaper than this (see [`Kernel::cost`]) are computed by one worker alone: sharing them costs more than it saves.
+/// Nodes cheaper than this (see [`Kernel::cost`]) are computed by worker 0 alone: sharing them costs more than it saves.
 const ALONE: usize = 8192;
 
 /// Bytes of a matrix that a waiting worker asks for before its part of the product begins, and lines that it asks for at a time.
@@ -53,7 +52,11 @@ pub fn plan(nodes: &[Tensor], n_threads: usize) -> usize {
         .map(|k| k.work_size)
         .max()
         .unwrap_or(0);
-    // Room for some independent neighbours to work side by side, unless that would be much.
+    buffer_size(most)
+}
+
+/// Bytes of work buffer if a node needs at most so many: room for some independent neighbours to work side by side, unless that would be much.
+fn buffer_size(most: usize) -> usize {
     match most {
         0 => 0,
         _ => most.saturating_add(most.saturating_mul(2).min(1 << 20)) + 4 * ALIGN,
@@ -81,11 +84,11 @@ struct Step {
     /// Where its scratch memory starts in the work buffer, and how much it has.
     work: usize,
     work_size: usize,
-    /// Computed by one worker alone.
+    /// Computed by worker 0 alone.
     alone: bool,
     /// The team meets before this step.
     fence: bool,
-    /// How many steps from this fence on, up to the next one, the last worker to arrive computes while the others wait: none, or the group.
+    /// How many steps from this fence on worker 0 computes while the others wait: none, or all up to the next fence.
     serial: usize,
     /// The matrices of a product that each worker reads an even share of.
     weights: [Span; 2],
@@ -152,7 +155,7 @@ struct Group {
     shared: usize,
     /// Bytes of the work buffer in use.
     work: usize,
-    /// The part of them that steps of one worker use, one after the other.
+    /// The part of them that worker 0's own steps use, one after the other.
     alone_work: Span,
 }
 
@@ -185,7 +188,7 @@ impl Group {
         Some(start)
     }
 
-    /// Whether a step that writes `node` must wait for one of the group. Steps of one worker alone run in order anyway.
+    /// Whether a step that writes `node` must wait for one of the group. Steps of worker 0 alone run in order anyway.
     fn conflicts(&self, node: Tensor, alone: bool) -> bool {
         let written = span(node);
         let hits = |span: &Span, others: &[(Span, bool)]| {
@@ -222,14 +225,14 @@ struct Program {
 }
 
 impl Program {
-    /// Prepares the nodes for a team of `nth` with `work_size` bytes of aligned scratch memory.
-    fn prepare(&mut self, nodes: &[Tensor], nth: usize, work_size: usize) -> Result<(), String> {
+    /// Looks up the kernels of the nodes for a team of at most `nth`. Returns how many bytes of work buffer suit them.
+    fn find(&mut self, nodes: &[Tensor], nth: usize) -> Result<usize, String> {
         self.steps.clear();
-        self.group.clear();
+        let mut most = 0;
         for &node in nodes.iter().filter(|&&n| !ops::is_noop(n)) {
             let Some(Kernel {
                 run,
-                work_size: need,
+                work_size,
                 cost,
             }) = ops::kernel(node, nth)
             else {
@@ -251,35 +254,45 @@ impl Program {
                     node.name()
                 ));
             }
-            let need = need.next_multiple_of(ALIGN);
+            most = most.max(work_size);
+            self.steps.push(Step {
+                node,
+                run,
+                work: 0,
+                work_size: work_size.next_multiple_of(ALIGN),
+                alone: cost < ALONE,
+                fence: false,
+                serial: 0,
+                weights: weights(node),
+                product: 0,
+            });
+        }
+        Ok(buffer_size(most))
+    }
+
+    /// Arranges the steps for a team of `nth` with `work_size` bytes of aligned scratch memory.
+    fn arrange(&mut self, nth: usize, work_size: usize) -> Result<(), String> {
+        self.group.clear();
+        for step in &mut self.steps {
+            let (node, need) = (step.node, step.work_size);
             if need > work_size {
                 return Err(format!(
                     "node '{}' needs {need} bytes of work buffer, the plan gave {work_size}",
                     node.name()
                 ));
             }
-            let alone = cost < ALONE || nth == 1;
+            let alone = step.alone || nth == 1;
             let group = &mut self.group;
             let place = match group.is_full() || group.conflicts(node, alone) {
                 true => None,
                 false => group.reserve(need, alone, work_size),
             };
-            let work = place.unwrap_or_else(|| {
+            step.work = place.unwrap_or_else(|| {
                 group.clear();
                 group.reserve(need, alone, work_size).unwrap_or(0)
             });
             group.push(node, alone);
-            self.steps.push(Step {
-                node,
-                run,
-                work,
-                work_size: need,
-                alone,
-                fence: place.is_none(),
-                serial: 0,
-                weights: weights(node),
-                product: 0,
-            });
+            (step.alone, step.fence) = (alone, place.is_none());
         }
         let mut product = self.steps.len();
         for (i, step) in self.steps.iter_mut().enumerate().rev() {
@@ -290,9 +303,7 @@ impl Program {
         }
         if nth > 1 {
             for group in self.steps.chunk_by_mut(|_, next| !next.fence) {
-                // A caller's function may count on its thread.
-                let by_anyone = |s: &Step| s.alone && !ops::calls_back(s.node);
-                if group[0].fence && group.iter().all(by_anyone) {
+                if group[0].fence && group.iter().all(|step| step.alone) {
                     group[0].serial = group.len();
                 }
             }
@@ -333,14 +344,38 @@ pub unsafe fn compute(
     work_size: usize,
     abort: Option<&(dyn Fn() -> bool + Sync)>,
 ) -> Status {
+    // SAFETY: the caller's promise.
+    unsafe { compute_planned(nodes, n_threads, |_| Some((work, work_size)), abort) }
+}
+
+/// As [`compute`], with a work buffer from `memory`, which is told how large it should be; [`Status::AllocFailed`] if it gives none.
+///
+/// # Safety
+/// As there, for the buffer that `memory` gives.
+pub unsafe fn compute_planned(
+    nodes: &[Tensor],
+    n_threads: usize,
+    memory: impl FnOnce(usize) -> Option<(*mut u8, usize)>,
+    abort: Option<&(dyn Fn() -> bool + Sync)>,
+) -> Status {
+    let mut program = PROGRAM.take();
+    let bytes = match program.find(nodes, team_size(n_threads)) {
+        Ok(bytes) => bytes,
+        Err(what) => {
+            crate::log_error!("cpu: {what}");
+            return Status::Failed;
+        }
+    };
+    let Some((work, work_size)) = memory(bytes) else {
+        return Status::AllocFailed;
+    };
     let skip = work.align_offset(ALIGN);
     let (work, work_size) = match work_size.checked_sub(skip) {
         Some(left) if !work.is_null() => (work.wrapping_add(skip), left),
         _ => (std::ptr::null_mut(), 0),
     };
     let team = Team {
-        nodes,
-        program: Published(UnsafeCell::new(PROGRAM.take())),
+        program: Published(UnsafeCell::new(program)),
         work,
         work_size,
         abort,
@@ -365,7 +400,6 @@ pub unsafe fn compute(
 
 /// A graph and the state its workers share.
 struct Team<'a> {
-    nodes: &'a [Tensor],
     program: Published,
     work: *mut u8,
     work_size: usize,
@@ -383,7 +417,7 @@ impl Team<'_> {
         if ith == 0 {
             // SAFETY: the others read after the barrier below.
             let program = unsafe { &mut *self.program.0.get() };
-            if let Err(what) = program.prepare(self.nodes, nth, self.work_size) {
+            if let Err(what) = program.arrange(nth, self.work_size) {
                 crate::log_error!("cpu: {what}");
                 return self.end(Status::Failed, barrier);
             }
@@ -412,11 +446,17 @@ impl Team<'_> {
                 let used = std::mem::take(&mut slot);
                 tag += 1;
                 serial = step.serial;
-                let last = || {
+                let reset = || {
                     for counter in &self.counters[..used] {
                         counter.0.store(0, Ordering::Relaxed);
                     }
+                };
+                let own = || {
+                    reset();
                     for step in &steps[at..at + serial] {
+                        if self.is_aborted() {
+                            return self.end(Status::Aborted, barrier);
+                        }
                         self.run_alone(step);
                     }
                 };
@@ -431,17 +471,23 @@ impl Team<'_> {
                         asked.1 = product.ask_for_weights(ith, nth, asked.1);
                     }
                 };
-                if !barrier.wait_busily(last, idle) {
+                let goes_on = match serial {
+                    0 => barrier.wait_busily(reset, idle),
+                    _ => barrier.wait_for_first(ith, own, idle),
+                };
+                if !goes_on {
                     return;
                 }
-            }
-            if ith == 0 && self.abort.is_some_and(|abort| abort()) {
-                return self.end(Status::Aborted, barrier);
             }
             met = serial > 0;
             if met {
                 steps_left.by_ref().take(serial - 1).for_each(drop);
-            } else if !step.alone {
+                continue;
+            }
+            if ith == 0 && self.is_aborted() {
+                return self.end(Status::Aborted, barrier);
+            }
+            if !step.alone {
                 let task = Task {
                     ith,
                     nth,
@@ -459,6 +505,10 @@ impl Team<'_> {
                 self.run_alone(step);
             }
         }
+    }
+
+    fn is_aborted(&self) -> bool {
+        self.abort.is_some_and(|abort| abort())
     }
 
     /// Computes a step as a team of one.
@@ -547,7 +597,8 @@ mod tests {
         let c = ctx.sqr(a).unwrap();
         let d = ctx.add(b, c).unwrap();
         let mut program = Program::default();
-        program.prepare(&[b, c, d], 2, 0).unwrap();
+        program.find(&[b, c, d], 2).unwrap();
+        program.arrange(2, 0).unwrap();
         let fences: Vec<bool> = program.steps.iter().map(|s| s.fence).collect();
         assert_eq!(fences, [false, false, true]);
     }
@@ -562,7 +613,8 @@ mod tests {
         let [p, q] = [small, part].map(|x| ctx.add(x, part).unwrap());
         let last = ctx.mul(all, q).unwrap();
         let mut program = Program::default();
-        program.prepare(&[all, p, q, last], 2, 0).unwrap();
+        program.find(&[all, p, q, last], 2).unwrap();
+        program.arrange(2, 0).unwrap();
         let fences: Vec<_> = program.steps.iter().map(|s| (s.fence, s.serial)).collect();
         assert_eq!(fences, [(false, 0), (true, 2), (false, 0), (true, 0)]);
     }

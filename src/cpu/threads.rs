@@ -109,6 +109,9 @@ pub struct Barrier {
     arrived: Padded<AtomicU32>,
     epoch: Padded<AtomicU32>,
     sleepers: AtomicU32,
+    /// Changes when all have come to where worker 0 is to do something before they go on.
+    complete: Padded<AtomicU32>,
+    leader_sleeps: AtomicU32,
     stopped: AtomicBool,
     team: u32,
     patience: Patience,
@@ -120,6 +123,8 @@ impl Barrier {
             arrived: Padded::default(),
             epoch: Padded::default(),
             sleepers: AtomicU32::new(0),
+            complete: Padded::default(),
+            leader_sleeps: AtomicU32::new(0),
             stopped: AtomicBool::new(false),
             team: team as u32,
             patience: Patience::inside(team),
@@ -156,6 +161,42 @@ impl Barrier {
         !self.stopped.load(Ordering::Relaxed)
     }
 
+    /// As [`Barrier::wait_busily`]; when all are here, worker 0 first does its `own` part.
+    #[inline]
+    #[must_use]
+    pub fn wait_for_first(&self, ith: usize, own: impl FnOnce(), mut idle: impl FnMut()) -> bool {
+        if self.team > 1 {
+            let epoch = self.epoch.0.load(Ordering::Acquire);
+            let complete = self.complete.0.load(Ordering::Acquire);
+            if self.stopped.load(Ordering::Relaxed) {
+                return false;
+            }
+            let is_last = self.arrived.0.fetch_add(1, Ordering::AcqRel) + 1 == self.team;
+            if is_last {
+                self.arrived.0.store(0, Ordering::Relaxed);
+            }
+            if ith == 0 {
+                if !is_last {
+                    let (word, sleeps) = (&self.complete.0, &self.leader_sleeps);
+                    wait_while(word, complete, sleeps, self.patience, &mut idle);
+                    if self.stopped.load(Ordering::Relaxed) {
+                        return false;
+                    }
+                }
+                own();
+                bump(&self.epoch.0, &self.sleepers);
+            } else {
+                if is_last {
+                    bump(&self.complete.0, &self.leader_sleeps);
+                }
+                wait_while(&self.epoch.0, epoch, &self.sleepers, self.patience, idle);
+            }
+        } else {
+            own();
+        }
+        !self.stopped.load(Ordering::Relaxed)
+    }
+
     /// As [`Barrier::wait`], but leaves the job by unwinding if the team was stopped.
     #[inline]
     pub fn meet(&self) {
@@ -167,6 +208,7 @@ impl Barrier {
     /// Releases everyone who waits here, now and later: each leaves the job at its next barrier.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
+        bump(&self.complete.0, &self.leader_sleeps);
         bump(&self.epoch.0, &self.sleepers);
     }
 }
@@ -417,6 +459,34 @@ mod tests {
             .unwrap();
             assert_eq!(sum.into_inner(), rounds * n * (n + 1) / 2);
         }
+    }
+
+    #[test]
+    fn worker_0_does_its_own_part_when_all_are_there() {
+        for n in [1, 2, 3, 8, 33] {
+            let (arrived, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+            let rounds = 200;
+            compute_on(n, &|ith, nth, barrier| {
+                for round in 1..=rounds {
+                    arrived.fetch_add(1, Ordering::Relaxed);
+                    let own = || {
+                        assert_eq!(ith, 0);
+                        assert_eq!(arrived.load(Ordering::Relaxed), round * nth);
+                        done.store(round, Ordering::Relaxed);
+                    };
+                    assert!(barrier.wait_for_first(ith, own, || ()));
+                    assert_eq!(done.load(Ordering::Relaxed), round);
+                    barrier.meet();
+                }
+            })
+            .unwrap();
+        }
+        let error = compute_on(3, &|ith, _, barrier| {
+            if barrier.wait_for_first(ith, || panic!("no"), || ()) {
+                unreachable!("the team was stopped");
+            }
+        });
+        assert_eq!(error.unwrap_err(), "no");
     }
 
     #[test]

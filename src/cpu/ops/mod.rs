@@ -50,21 +50,6 @@ pub fn is_noop(node: Tensor) -> bool {
     ) || node.is_empty()
 }
 
-/// Nodes that call a function of the host's.
-pub fn calls_back(node: Tensor) -> bool {
-    matches!(
-        node.op(),
-        Op::Map_unary
-            | Op::Map_binary
-            | Op::Map_custom1
-            | Op::Map_custom2
-            | Op::Map_custom3
-            | Op::Map_custom1_f32
-            | Op::Map_custom2_f32
-            | Op::Map_custom3_f32
-    )
-}
-
 /// Ends the computation with an error, for input that only shows to be wrong while computing.
 fn fail<T>(what: &str) -> T {
     std::panic::resume_unwind(Box::new(what.to_string()))
