@@ -286,6 +286,8 @@ unsafe fn scores<S: Simd, T: Stored>(
     out: *mut f32,
     ahead: &Ahead,
 ) {
+    // As many as fit the registers.
+    let most = if S::N == 16 { 4 } else { 2 };
     let mut i = 0;
     while i < m {
         let (q, out) = (q.wrapping_add(i * d), out.wrapping_add(i * TILE));
@@ -294,17 +296,13 @@ unsafe fn scores<S: Simd, T: Stored>(
         unsafe {
             match m - i {
                 1 => scores_of::<S, T, 1>(s, n, d, q, k, stride, out, ahead),
+                3 if most == 4 => scores_of::<S, T, 3>(s, n, d, q, k, stride, out, ahead),
                 2 | 3 => scores_of::<S, T, 2>(s, n, d, q, k, stride, out, ahead),
-                _ if S::N < 16 => scores_of::<S, T, 2>(s, n, d, q, k, stride, out, ahead),
-                _ => scores_of::<S, T, 4>(s, n, d, q, k, stride, out, ahead),
+                _ if most == 4 => scores_of::<S, T, 4>(s, n, d, q, k, stride, out, ahead),
+                _ => scores_of::<S, T, 2>(s, n, d, q, k, stride, out, ahead),
             }
         }
-        i += match m - i {
-            1 => 1,
-            2 | 3 => 2,
-            _ if S::N < 16 => 2,
-            _ => 4,
-        };
+        i += most.min(m - i);
     }
 }
 
