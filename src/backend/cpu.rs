@@ -10,7 +10,7 @@ use memmap2::MmapMut;
 use super::Status;
 use super::buffer::{BufferType, cpu_buffer_type};
 use super::device::{Backend, Device};
-use crate::cpu;
+use crate::cpu::{self, GraphId};
 use crate::graph::Tensor;
 
 /// Asked between nodes; true stops the computation.
@@ -22,6 +22,7 @@ const DEFAULT_N_THREADS: usize = 4;
 /// The CPU: how many threads it may use, what may stop it, and scratch memory kept between graphs.
 pub struct Cpu {
     n_threads: AtomicUsize,
+    graph: Mutex<Option<GraphId>>,
     abort: Mutex<Option<AbortCallback>>,
     /// Pages, so aligned to more than any vector.
     work: Mutex<Option<MmapMut>>,
@@ -31,6 +32,7 @@ pub struct Cpu {
 pub fn cpu_backend() -> Arc<Backend> {
     Backend::new(Cpu {
         n_threads: AtomicUsize::new(DEFAULT_N_THREADS),
+        graph: Mutex::new(None),
         abort: Mutex::new(None),
         work: Mutex::new(None),
     })
@@ -39,6 +41,10 @@ pub fn cpu_backend() -> Arc<Backend> {
 impl Cpu {
     pub fn set_n_threads(&self, n_threads: usize) {
         self.n_threads.store(n_threads.max(1), Ordering::Relaxed);
+    }
+    /// Says what graph the next nodes are of.
+    pub fn set_graph(&self, graph: Option<GraphId>) {
+        *self.graph.lock().unwrap_or_else(PoisonError::into_inner) = graph;
     }
     /// Gives the callback that was there before.
     pub fn set_abort_callback(&self, callback: Option<AbortCallback>) -> Option<AbortCallback> {
@@ -59,6 +65,7 @@ impl Device for Cpu {
     }
     fn compute(&self, nodes: &[Tensor]) -> Status {
         let n_threads = self.n_threads.load(Ordering::Relaxed);
+        let graph = *self.graph.lock().unwrap_or_else(PoisonError::into_inner);
         let mut work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
         let memory = |bytes: usize| {
             if bytes > work.as_ref().map_or(0, |w| w.len()) {
@@ -83,7 +90,7 @@ impl Device for Cpu {
             .clone();
         let abort = abort.as_deref().map(|a| a as &(dyn Fn() -> bool + Sync));
         // SAFETY: the work buffer is as large as it says and is locked; the nodes are allocated, as callers of a backend promise.
-        unsafe { cpu::compute_planned(nodes, n_threads, memory, abort) }
+        unsafe { cpu::compute_known(nodes, graph, n_threads, memory, abort) }
     }
     fn supports_op(&self, node: Tensor) -> bool {
         cpu::supports_op(node)

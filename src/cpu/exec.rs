@@ -5,7 +5,7 @@
 //! needs no barrier at all: it computes a group of nothing else where the team meets, before the others go on.
 
 use std::cell::{Cell, UnsafeCell};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::ops::{self, Kernel, Run};
 use super::task::{Cursors, SLOTS, Task};
@@ -84,6 +84,8 @@ struct Step {
     /// Where its scratch memory starts in the work buffer, and how much it has.
     work: usize,
     work_size: usize,
+    /// Cheaper than what it costs to share it.
+    small: bool,
     /// Computed by worker 0 alone.
     alone: bool,
     /// The team meets before this step.
@@ -222,11 +224,63 @@ struct Program {
     /// What the first group's cursors are marked with, the second's one more, and so on.
     tag: u32,
     n_groups: u32,
+    found: Option<Found>,
+    /// Workers and bytes of scratch memory that the steps are arranged for; none if they are not.
+    arranged: Option<(usize, usize)>,
+}
+
+/// What the steps of a program were found for.
+#[derive(Clone, Copy, PartialEq)]
+struct Found {
+    graph: GraphId,
+    nodes: (*const Tensor, usize),
+    /// The largest team.
+    nth: usize,
+    /// Bytes of work buffer that suit them.
+    bytes: usize,
+}
+
+/// Stands for a graph whose nodes stay as they are, but for the addresses of results, which move within what other nodes read. No
+/// other graph of the process has it. So what was found out about its nodes holds for its next computation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GraphId(u64);
+
+impl GraphId {
+    #[expect(clippy::new_without_default, reason = "each is another one")]
+    pub fn new() -> GraphId {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        GraphId(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
 }
 
 impl Program {
+    /// As [`Program::find`], if that has not been done for the graph.
+    fn find_once(
+        &mut self,
+        nodes: &[Tensor],
+        nth: usize,
+        graph: Option<GraphId>,
+    ) -> Result<usize, String> {
+        let place = (nodes.as_ptr(), nodes.len());
+        if let Some(found) = self.found
+            && graph == Some(found.graph)
+            && (place, nth) == (found.nodes, found.nth)
+        {
+            return Ok(found.bytes);
+        }
+        let bytes = self.find(nodes, nth)?;
+        self.found = graph.map(|graph| Found {
+            graph,
+            nodes: place,
+            nth,
+            bytes,
+        });
+        Ok(bytes)
+    }
+
     /// Looks up the kernels of the nodes for a team of at most `nth`. Returns how many bytes of work buffer suit them.
     fn find(&mut self, nodes: &[Tensor], nth: usize) -> Result<usize, String> {
+        (self.found, self.arranged) = (None, None);
         self.steps.clear();
         let mut most = 0;
         for &node in nodes.iter().filter(|&&n| !ops::is_noop(n)) {
@@ -260,7 +314,8 @@ impl Program {
                 run,
                 work: 0,
                 work_size: work_size.next_multiple_of(ALIGN),
-                alone: cost < ALONE,
+                small: cost < ALONE,
+                alone: false,
                 fence: false,
                 serial: 0,
                 weights: weights(node),
@@ -272,6 +327,7 @@ impl Program {
 
     /// Arranges the steps for a team of `nth` with `work_size` bytes of aligned scratch memory.
     fn arrange(&mut self, nth: usize, work_size: usize) -> Result<(), String> {
+        self.arranged = None;
         self.group.clear();
         for step in &mut self.steps {
             let (node, need) = (step.node, step.work_size);
@@ -281,7 +337,7 @@ impl Program {
                     node.name()
                 ));
             }
-            let alone = step.alone || nth == 1;
+            let alone = step.small || nth == 1;
             let group = &mut self.group;
             let place = match group.is_full() || group.conflicts(node, alone) {
                 true => None,
@@ -292,7 +348,7 @@ impl Program {
                 group.reserve(need, alone, work_size).unwrap_or(0)
             });
             group.push(node, alone);
-            (step.alone, step.fence) = (alone, place.is_none());
+            (step.alone, step.fence, step.serial) = (alone, place.is_none(), 0);
         }
         let mut product = self.steps.len();
         for (i, step) in self.steps.iter_mut().enumerate().rev() {
@@ -307,6 +363,15 @@ impl Program {
                     group[0].serial = group.len();
                 }
             }
+        }
+        self.arranged = Some((nth, work_size));
+        Ok(())
+    }
+
+    /// Makes ready for a team of `nth` with `work_size` bytes of aligned scratch memory.
+    fn begin(&mut self, nth: usize, work_size: usize) -> Result<(), String> {
+        if self.arranged != Some((nth, work_size)) {
+            self.arrange(nth, work_size)?;
         }
         // Marks must not come again while cursors bear them.
         self.tag = self.tag.wrapping_add(self.n_groups);
@@ -345,21 +410,23 @@ pub unsafe fn compute(
     abort: Option<&(dyn Fn() -> bool + Sync)>,
 ) -> Status {
     // SAFETY: the caller's promise.
-    unsafe { compute_planned(nodes, n_threads, |_| Some((work, work_size)), abort) }
+    unsafe { compute_known(nodes, None, n_threads, |_| Some((work, work_size)), abort) }
 }
 
 /// As [`compute`], with a work buffer from `memory`, which is told how large it should be; [`Status::AllocFailed`] if it gives none.
+/// What nodes of a `graph` need is found out once.
 ///
 /// # Safety
-/// As there, for the buffer that `memory` gives.
-pub unsafe fn compute_planned(
+/// As there, for the buffer that `memory` gives; nodes of the graph are as [`GraphId`] says.
+pub unsafe fn compute_known(
     nodes: &[Tensor],
+    graph: Option<GraphId>,
     n_threads: usize,
     memory: impl FnOnce(usize) -> Option<(*mut u8, usize)>,
     abort: Option<&(dyn Fn() -> bool + Sync)>,
 ) -> Status {
     let mut program = PROGRAM.take();
-    let bytes = match program.find(nodes, team_size(n_threads)) {
+    let bytes = match program.find_once(nodes, team_size(n_threads), graph) {
         Ok(bytes) => bytes,
         Err(what) => {
             crate::log_error!("cpu: {what}");
@@ -417,7 +484,7 @@ impl Team<'_> {
         if ith == 0 {
             // SAFETY: the others read after the barrier below.
             let program = unsafe { &mut *self.program.0.get() };
-            if let Err(what) = program.arrange(nth, self.work_size) {
+            if let Err(what) = program.begin(nth, self.work_size) {
                 crate::log_error!("cpu: {what}");
                 return self.end(Status::Failed, barrier);
             }
@@ -617,6 +684,48 @@ mod tests {
         program.arrange(2, 0).unwrap();
         let fences: Vec<_> = program.steps.iter().map(|s| (s.fence, s.serial)).collect();
         assert_eq!(fences, [(false, 0), (true, 2), (false, 0), (true, 0)]);
+    }
+
+    #[test]
+    fn a_known_graph_is_computed_again_with_what_is_there_now() {
+        let ctx = context();
+        let a = random(&ctx, Type::F32, &[20_000], 1.0, 1);
+        let b = ctx.sqr(a).unwrap();
+        let nodes = [b, ctx.soft_max(b).unwrap()];
+        let other = [ctx.sqr(a).unwrap(), ctx.sqr(b).unwrap()];
+        let mut work = vec![0u8; plan(&nodes, 4)];
+        let mut compute = |nodes: &[Tensor], graph, n_threads| {
+            let memory = |bytes: usize| {
+                assert!(bytes <= work.len());
+                Some((work.as_mut_ptr(), work.len()))
+            };
+            // SAFETY: the buffer is as large as it is said to be; the tensors live in the arena.
+            let status = unsafe { compute_known(nodes, graph, n_threads, memory, None) };
+            assert_eq!(status, Status::Success);
+        };
+        let graph = Some(GraphId::new());
+        assert_ne!(graph, Some(GraphId::new()));
+        let mut seed = 1;
+        for (n_threads, nodes) in [
+            (2, &nodes),
+            (2, &nodes),
+            (4, &nodes),
+            (2, &other),
+            (2, &nodes),
+            (1, &nodes),
+            (2, &nodes),
+        ] {
+            seed += 1;
+            let mut random = Random(seed);
+            set(
+                a,
+                &std::array::from_fn::<f32, 20_000, _>(|_| random.value()),
+            );
+            compute(nodes, graph, n_threads);
+            let got = nodes.map(values);
+            compute(nodes, None, 1);
+            assert!(got == nodes.map(values));
+        }
     }
 
     #[test]

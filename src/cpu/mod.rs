@@ -12,5 +12,5 @@ mod threads;
 #[cfg(test)]
 mod testing;
 
-pub use exec::{Status, compute, compute_planned, n_tasks, plan, supports_op};
+pub use exec::{GraphId, Status, compute, compute_known, n_tasks, plan, supports_op};
 pub use threads::shutdown;

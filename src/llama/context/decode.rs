@@ -13,6 +13,7 @@ use super::output::{Output, Pooled, Widths};
 use crate::backend::{
     AbortCallback, Backend, Cpu, EvalCallback, Sched, Status, cpu_backend, tensor_get, tensor_set,
 };
+use crate::cpu::GraphId;
 use crate::error::{Error, Result};
 use crate::graph::{Context as Arena, Graph, Op, graph_overhead};
 use crate::llama::adapter::Overlay;
@@ -64,6 +65,7 @@ struct GraphKey {
 /// A graph that is built and allocated.
 struct Built {
     key: GraphKey,
+    id: GraphId,
     graph: Graph,
     inputs: Inputs,
     results: Results,
@@ -223,6 +225,7 @@ impl Runner {
         body.arch.build(&mut b)?;
         Ok(Built {
             key,
+            id: GraphId::new(),
             graph,
             inputs: b.inputs,
             results: b.results,
@@ -230,9 +233,11 @@ impl Runner {
         })
     }
 
-    fn compute(&mut self, graph: Graph, n_threads: u32) -> Decoded<()> {
+    /// Graphs with an `id` are computed again as they are.
+    fn compute(&mut self, graph: Graph, id: Option<GraphId>, n_threads: u32) -> Decoded<()> {
         if let Some(cpu) = self.backend.downcast::<Cpu>() {
             cpu.set_n_threads(n_threads as usize);
+            cpu.set_graph(id);
         }
         match self.sched.graph_compute(graph) {
             Status::Success => Ok(()),
@@ -249,7 +254,7 @@ impl Runner {
         let backend = self.backend.clone();
         let cpu = backend.downcast::<Cpu>();
         let abort = cpu.and_then(|cpu| cpu.set_abort_callback(None));
-        let result = self.compute(graph, n_threads);
+        let result = self.compute(graph, None, n_threads);
         if let Some(cpu) = cpu {
             cpu.set_abort_callback(abort);
         }
@@ -336,7 +341,7 @@ impl Runner {
         } else {
             cp.n_threads_batch
         };
-        self.compute(built.graph, n_threads)?;
+        self.compute(built.graph, Some(built.id), n_threads)?;
         let results = built.results;
         self.built = Some(built);
         Ok(results)
