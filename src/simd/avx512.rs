@@ -251,6 +251,7 @@ impl<const VNNI: bool> Simd for Zmm<VNNI> {
         fn min(a: __m512, b: __m512) -> __m512 = _mm512_min_ps(a, b);
         fn sqrt(a: __m512) -> __m512 = _mm512_sqrt_ps(a);
         fn round(a: __m512) -> __m512 = _mm512_roundscale_ps::<0>(a);
+        fn scale_2n(a: __m512, n: __m512) -> __m512 = _mm512_scalef_ps(a, n);
         fn sum(a: __m512) -> f32 =
             s.half().sum(_mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps::<1>(a)));
         fn max_of(a: __m512) -> f32 =

@@ -684,13 +684,19 @@ pub trait Simd: Copy + Send + Sync + 'static {
         p = self.fma(p, r, self.splat(1.666_666_5e-1));
         p = self.fma(p, r, self.splat(5.0e-1));
         let p = self.add(self.fma(p, self.mul(r, r), r), self.splat(1.0));
-        // 2^n in two factors, since n may lie outside the exponents of normal numbers.
+        self.scale_2n(p, n)
+    }
+
+    /// `x 2^n`, for whole `n` of -252..=254.
+    #[inline(always)]
+    fn scale_2n(self, x: Self::F, n: Self::F) -> Self::F {
+        // In two factors, since n may lie outside the exponents of normal numbers.
         let n = self.to_i32(n);
         let bias = self.splat_i32(127 << 1);
         let low = self.shr_i32::<1>(self.add_i32(n, bias));
         let high = self.sub_i32(self.add_i32(n, bias), low);
-        let p = self.mul(p, self.cast_f(self.shl_i32::<23>(low)));
-        self.mul(p, self.cast_f(self.shl_i32::<23>(high)))
+        let x = self.mul(x, self.cast_f(self.shl_i32::<23>(low)));
+        self.mul(x, self.cast_f(self.shl_i32::<23>(high)))
     }
 }
 

@@ -458,6 +458,17 @@ unsafe fn soften<S: Simd>(
         unsafe {
             let mut most = none;
             let mut j = 0;
+            // What `shaped` does for most models, without its branches.
+            if how.softcap == 0.0 && how.mask_f16 {
+                let (mask, slope) = (mask.cast::<f16>(), s.splat(how.slope));
+                while j + S::N <= n {
+                    let v = s.mul(s.load(x.add(j)), s.splat(how.scale));
+                    let v = s.fma(slope, s.load_f16(mask.add(j)), v);
+                    most = s.max(v, most);
+                    s.store(x.add(j), v);
+                    j += S::N;
+                }
+            }
             while j < n {
                 let v = shaped(s, x, mask, j, n - j, how);
                 most = s.max(v, most);
@@ -466,14 +477,6 @@ unsafe fn soften<S: Simd>(
             }
             let before = *state.max.add(i);
             let max = s.max_of(most).max(before);
-            if max == f32::NEG_INFINITY {
-                j = 0;
-                while j < n {
-                    s.store(x.add(j), s.zero());
-                    j += S::N;
-                }
-                continue;
-            }
             if max > before {
                 let shrink = (before - max).exp();
                 *state.max.add(i) = max;
@@ -487,8 +490,20 @@ unsafe fn soften<S: Simd>(
                     j += S::N;
                 }
             }
+        }
+    }
+    // A loop of its own: a row's weights wait long for its maximum.
+    for i in 0..m {
+        let x = scores.wrapping_add(i * TILE);
+        // SAFETY: as above.
+        unsafe {
+            let max = *state.max.add(i);
+            if max == f32::NEG_INFINITY {
+                std::ptr::write_bytes(x, 0, n.next_multiple_of(S::N));
+                continue;
+            }
             let mut sum = s.zero();
-            j = 0;
+            let mut j = 0;
             while j < n {
                 let w = s.exp(s.sub(s.load(x.add(j)), s.splat(max)));
                 // The exponential of minus infinity is only nearly zero.
