@@ -86,12 +86,8 @@ struct Step {
     work_size: usize,
     /// Cheaper than what it costs to share it.
     small: bool,
-    /// Computed by worker 0 alone.
-    alone: bool,
     /// The team meets before this step.
     fence: bool,
-    /// How many steps from this fence on worker 0 computes while the others wait: none, or all up to the next fence.
-    serial: usize,
     /// The matrices of a product that each worker reads an even share of.
     weights: [Span; 2],
     /// The next step, this one included, that has weights.
@@ -99,6 +95,11 @@ struct Step {
 }
 
 impl Step {
+    /// Whether worker 0 of a team of `nth` computes it alone.
+    fn alone(&self, nth: usize) -> bool {
+        self.small || nth == 1
+    }
+
     /// Asks for some lines of the beginning of a worker's share of the weights, from byte `at` on; returns where to go on.
     fn ask_for_weights(&self, ith: usize, nth: usize, at: usize) -> usize {
         let end = at + LINES * 64;
@@ -221,23 +222,22 @@ struct Program {
     group: Group,
     /// For each thread of the team.
     cursors: Vec<Cursors>,
-    /// What the first group's cursors are marked with, the second's one more, and so on.
+    /// What the first group's cursors are marked with, the second's one more, and so on; and the first mark not in use.
     tag: u32,
+    next_tag: u32,
     n_groups: u32,
-    found: Option<Found>,
+    /// What the steps were found for, if it may come again, and how many bytes of work buffer suit them.
+    found: Option<(Found, usize)>,
     /// Workers and bytes of scratch memory that the steps are arranged for; none if they are not.
     arranged: Option<(usize, usize)>,
 }
 
-/// What the steps of a program were found for.
+/// Nodes of a graph and the largest team.
 #[derive(Clone, Copy, PartialEq)]
 struct Found {
     graph: GraphId,
     nodes: (*const Tensor, usize),
-    /// The largest team.
     nth: usize,
-    /// Bytes of work buffer that suit them.
-    bytes: usize,
 }
 
 /// Stands for a graph whose nodes stay as they are, but for the addresses of results, which move within what other nodes read. No
@@ -261,20 +261,18 @@ impl Program {
         nth: usize,
         graph: Option<GraphId>,
     ) -> Result<usize, String> {
-        let place = (nodes.as_ptr(), nodes.len());
-        if let Some(found) = self.found
-            && graph == Some(found.graph)
-            && (place, nth) == (found.nodes, found.nth)
+        let wanted = graph.map(|graph| Found {
+            graph,
+            nodes: (nodes.as_ptr(), nodes.len()),
+            nth,
+        });
+        if let Some((found, bytes)) = self.found
+            && wanted == Some(found)
         {
-            return Ok(found.bytes);
+            return Ok(bytes);
         }
         let bytes = self.find(nodes, nth)?;
-        self.found = graph.map(|graph| Found {
-            graph,
-            nodes: place,
-            nth,
-            bytes,
-        });
+        self.found = wanted.map(|found| (found, bytes));
         Ok(bytes)
     }
 
@@ -315,9 +313,7 @@ impl Program {
                 work: 0,
                 work_size: work_size.next_multiple_of(ALIGN),
                 small: cost < ALONE,
-                alone: false,
                 fence: false,
-                serial: 0,
                 weights: weights(node),
                 product: 0,
             });
@@ -337,7 +333,7 @@ impl Program {
                     node.name()
                 ));
             }
-            let alone = step.small || nth == 1;
+            let alone = step.alone(nth);
             let group = &mut self.group;
             let place = match group.is_full() || group.conflicts(node, alone) {
                 true => None,
@@ -348,7 +344,7 @@ impl Program {
                 group.reserve(need, alone, work_size).unwrap_or(0)
             });
             group.push(node, alone);
-            (step.alone, step.fence, step.serial) = (alone, place.is_none(), 0);
+            step.fence = place.is_none();
         }
         let mut product = self.steps.len();
         for (i, step) in self.steps.iter_mut().enumerate().rev() {
@@ -357,13 +353,7 @@ impl Program {
             }
             step.product = product;
         }
-        if nth > 1 {
-            for group in self.steps.chunk_by_mut(|_, next| !next.fence) {
-                if group[0].fence && group.iter().all(|step| step.alone) {
-                    group[0].serial = group.len();
-                }
-            }
-        }
+        self.n_groups = 2 + self.steps.iter().filter(|s| s.fence).count() as u32;
         self.arranged = Some((nth, work_size));
         Ok(())
     }
@@ -374,16 +364,25 @@ impl Program {
             self.arrange(nth, work_size)?;
         }
         // Marks must not come again while cursors bear them.
-        self.tag = self.tag.wrapping_add(self.n_groups);
-        self.n_groups = 2 + self.steps.iter().filter(|s| s.fence).count() as u32;
+        self.tag = self.next_tag;
         if nth > self.cursors.len() || self.tag.checked_add(self.n_groups).is_none() {
             self.cursors.clear();
             self.tag = 1;
         }
+        self.next_tag = self.tag + self.n_groups;
         self.cursors
             .resize_with(self.cursors.len().max(nth), Cursors::default);
         Ok(())
     }
+}
+
+/// The steps between fences, and whether they are all worker 0's, which then computes them while the others wait at the fence.
+fn groups(steps: &[Step], nth: usize) -> impl Iterator<Item = (&[Step], bool)> {
+    let groups = steps.chunk_by(|_, next| !next.fence);
+    groups.map(move |group| {
+        let serial = nth > 1 && group[0].fence && group.iter().all(|step| step.small);
+        (group, serial)
+    })
 }
 
 /// A program that worker 0 writes before the first barrier and all read after it.
@@ -504,15 +503,12 @@ impl Team<'_> {
         let mut slot = 0;
         // The product whose weights this worker has asked for, and how far.
         let mut asked = (0, 0);
-        let mut steps_left = steps.iter().enumerate();
-        // The team has met since the last step.
-        let mut met = false;
-        while let Some((at, step)) = steps_left.next() {
-            let mut serial = 0;
-            if step.fence && !met {
+        // The team has met since the last group.
+        let mut met = true;
+        for (group, serial) in groups(steps, nth) {
+            if !std::mem::take(&mut met) {
                 let used = std::mem::take(&mut slot);
                 tag += 1;
-                serial = step.serial;
                 let reset = || {
                     for counter in &self.counters[..used] {
                         counter.0.store(0, Ordering::Relaxed);
@@ -520,7 +516,7 @@ impl Team<'_> {
                 };
                 let own = || {
                     reset();
-                    for step in &steps[at..at + serial] {
+                    for step in group {
                         if self.is_aborted() {
                             return self.end(Status::Aborted, barrier);
                         }
@@ -528,48 +524,50 @@ impl Team<'_> {
                     }
                 };
                 // Else memory would idle until the next product begins.
+                let next = group[0].product;
                 let idle = || {
-                    if asked.0 != step.product {
-                        asked = (step.product, 0);
+                    if asked.0 != next {
+                        asked = (next, 0);
                     }
                     if asked.1 < AHEAD
-                        && let Some(product) = steps.get(step.product)
+                        && let Some(product) = steps.get(next)
                     {
                         asked.1 = product.ask_for_weights(ith, nth, asked.1);
                     }
                 };
                 let goes_on = match serial {
-                    0 => barrier.wait_busily(reset, idle),
-                    _ => barrier.wait_for_first(ith, own, idle),
+                    true => barrier.wait_for_first(ith, own, idle),
+                    false => barrier.wait_busily(reset, idle),
                 };
                 if !goes_on {
                     return;
                 }
+                met = serial;
+                if serial {
+                    continue;
+                }
             }
-            met = serial > 0;
-            if met {
-                steps_left.by_ref().take(serial - 1).for_each(drop);
-                continue;
-            }
-            if ith == 0 && self.is_aborted() {
-                return self.end(Status::Aborted, barrier);
-            }
-            if !step.alone {
-                let task = Task {
-                    ith,
-                    nth,
-                    work: self.work.wrapping_add(step.work),
-                    work_size: step.work_size,
-                    counter: &self.counters[slot].0,
-                    cursors: if nth > 1 { cursors } else { &[] },
-                    slot,
-                    tag,
-                    wait: &wait,
-                };
-                slot += 1;
-                (step.run)(&task, step.node);
-            } else if ith == 0 {
-                self.run_alone(step);
+            for step in group {
+                if ith == 0 && self.is_aborted() {
+                    return self.end(Status::Aborted, barrier);
+                }
+                if !step.alone(nth) {
+                    let task = Task {
+                        ith,
+                        nth,
+                        work: self.work.wrapping_add(step.work),
+                        work_size: step.work_size,
+                        counter: &self.counters[slot].0,
+                        cursors: if nth > 1 { cursors } else { &[] },
+                        slot,
+                        tag,
+                        wait: &wait,
+                    };
+                    slot += 1;
+                    (step.run)(&task, step.node);
+                } else if ith == 0 {
+                    self.run_alone(step);
+                }
             }
         }
     }
@@ -608,7 +606,7 @@ mod tests {
 
     use super::*;
     use crate::cpu::testing::*;
-    use crate::graph::{Context, Op};
+    use crate::graph::{Context, Op, ggml_tensor};
     use crate::quant::Type;
 
     /// `buffers[to] = buffers[a] op buffers[b]`, written in place; only the first `n` values.
@@ -618,6 +616,18 @@ mod tests {
         node.set_src(0, Some(a));
         node.set_src(1, Some(b));
         node
+    }
+
+    /// What `map_custom1` takes: result, source, number of the task, tasks, the caller's data.
+    type Function =
+        unsafe extern "C" fn(*mut ggml_tensor, *mut ggml_tensor, i32, i32, *mut std::ffi::c_void);
+
+    /// Makes a node call a function in so many tasks (-1: one for each worker).
+    fn call(node: Tensor, function: Function, tasks: i32, user: *mut std::ffi::c_void) {
+        node.set_op(Op::Map_custom1);
+        node.set_param(0, function as *const () as usize);
+        node.set_param(2, tasks);
+        node.set_param(4, user as usize);
     }
 
     #[test]
@@ -682,7 +692,13 @@ mod tests {
         let mut program = Program::default();
         program.find(&[all, p, q, last], 2).unwrap();
         program.arrange(2, 0).unwrap();
-        let fences: Vec<_> = program.steps.iter().map(|s| (s.fence, s.serial)).collect();
+        let fences: Vec<_> = groups(&program.steps, 2)
+            .flat_map(|(group, serial)| {
+                let by_one = if serial { group.len() } else { 0 };
+                let counts = std::iter::once(by_one).chain(std::iter::repeat(0));
+                group.iter().map(|s| s.fence).zip(counts)
+            })
+            .collect();
         assert_eq!(fences, [(false, 0), (true, 2), (false, 0), (true, 0)]);
     }
 
@@ -731,8 +747,8 @@ mod tests {
     #[test]
     fn a_callers_function_runs_on_its_thread() {
         unsafe extern "C" fn mark(
-            _: *mut crate::graph::ggml_tensor,
-            _: *mut crate::graph::ggml_tensor,
+            _: *mut ggml_tensor,
+            _: *mut ggml_tensor,
             _: i32,
             _: i32,
             user: *mut std::ffi::c_void,
@@ -748,10 +764,7 @@ mod tests {
         let node = ctx.sqr(before).unwrap();
         let after = ctx.sqr(node).unwrap();
         let mut ran: Option<std::thread::ThreadId> = None;
-        node.set_op(Op::Map_custom1);
-        node.set_param(0, mark as *const () as usize);
-        node.set_param(2, 1);
-        node.set_param(4, &raw mut ran as usize);
+        call(node, mark, 1, (&raw mut ran).cast());
         for _ in 0..100 {
             ran = None;
             assert_eq!(run(&[before, node, after], 2), Status::Success);
@@ -820,8 +833,8 @@ mod tests {
     #[test]
     fn callers_functions_get_their_number() {
         unsafe extern "C" fn mark(
-            to: *mut crate::graph::ggml_tensor,
-            _: *mut crate::graph::ggml_tensor,
+            to: *mut ggml_tensor,
+            _: *mut ggml_tensor,
             ith: i32,
             nth: i32,
             user: *mut std::ffi::c_void,
@@ -837,10 +850,7 @@ mod tests {
             let a = random(&ctx, Type::F32, &[8], 1.0, 1);
             let node = ctx.sqr(a).unwrap();
             let count = AtomicUsize::new(0);
-            node.set_op(Op::Map_custom1);
-            node.set_param(0, mark as *const () as usize);
-            node.set_param(2, tasks);
-            node.set_param(4, &raw const count as usize);
+            call(node, mark, tasks, (&raw const count).cast_mut().cast());
             assert_eq!(run(&[node], n_threads), Status::Success);
             assert_eq!(count.into_inner(), calls);
             let team = if calls == 1 { 1.0 } else { n_threads as f64 };

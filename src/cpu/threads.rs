@@ -143,13 +143,10 @@ impl Barrier {
     #[must_use]
     pub fn wait_busily(&self, last: impl FnOnce(), idle: impl FnMut()) -> bool {
         if self.team > 1 {
-            // In this order: whoever reads the epoch after `stop` changed it also sees `stopped`.
-            let epoch = self.epoch.0.load(Ordering::Acquire);
-            if self.stopped.load(Ordering::Relaxed) {
+            let Some(Arrival { epoch, is_last, .. }) = self.arrive() else {
                 return false;
-            }
-            if self.arrived.0.fetch_add(1, Ordering::AcqRel) + 1 == self.team {
-                self.arrived.0.store(0, Ordering::Relaxed);
+            };
+            if is_last {
                 last();
                 bump(&self.epoch.0, &self.sleepers);
             } else {
@@ -161,20 +158,39 @@ impl Barrier {
         !self.stopped.load(Ordering::Relaxed)
     }
 
+    /// Counts a worker of several; `None` if the team was stopped.
+    #[inline]
+    fn arrive(&self) -> Option<Arrival> {
+        // In this order: whoever reads the words after `stop` changed them also sees `stopped`.
+        let epoch = self.epoch.0.load(Ordering::Acquire);
+        let complete = self.complete.0.load(Ordering::Acquire);
+        if self.stopped.load(Ordering::Relaxed) {
+            return None;
+        }
+        let is_last = self.arrived.0.fetch_add(1, Ordering::AcqRel) + 1 == self.team;
+        if is_last {
+            self.arrived.0.store(0, Ordering::Relaxed);
+        }
+        Some(Arrival {
+            epoch,
+            complete,
+            is_last,
+        })
+    }
+
     /// As [`Barrier::wait_busily`]; when all are here, worker 0 first does its `own` part.
     #[inline]
     #[must_use]
     pub fn wait_for_first(&self, ith: usize, own: impl FnOnce(), mut idle: impl FnMut()) -> bool {
         if self.team > 1 {
-            let epoch = self.epoch.0.load(Ordering::Acquire);
-            let complete = self.complete.0.load(Ordering::Acquire);
-            if self.stopped.load(Ordering::Relaxed) {
+            let Some(Arrival {
+                epoch,
+                complete,
+                is_last,
+            }) = self.arrive()
+            else {
                 return false;
-            }
-            let is_last = self.arrived.0.fetch_add(1, Ordering::AcqRel) + 1 == self.team;
-            if is_last {
-                self.arrived.0.store(0, Ordering::Relaxed);
-            }
+            };
             if ith == 0 {
                 if !is_last {
                     let (word, sleeps) = (&self.complete.0, &self.leader_sleeps);
@@ -211,6 +227,13 @@ impl Barrier {
         bump(&self.complete.0, &self.leader_sleeps);
         bump(&self.epoch.0, &self.sleepers);
     }
+}
+
+/// A worker's arrival at a [`Barrier`]: the words it may wait on, as they were before, and whether all others were there.
+struct Arrival {
+    epoch: u32,
+    complete: u32,
+    is_last: bool,
 }
 
 /// What the members of a team share while idle and while working.

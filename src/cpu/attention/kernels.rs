@@ -286,23 +286,22 @@ unsafe fn scores<S: Simd, T: Stored>(
     out: *mut f32,
     ahead: &Ahead,
 ) {
-    // As many as fit the registers.
-    let most = if S::N == 16 { 4 } else { 2 };
     let mut i = 0;
     while i < m {
+        // As many as fit the registers.
+        let rows = (m - i).min(if S::N == 16 { 4 } else { 2 });
         let (q, out) = (q.wrapping_add(i * d), out.wrapping_add(i * TILE));
         let ahead = if i == 0 { ahead } else { &Ahead::NONE };
         // SAFETY: the queries that are left.
         unsafe {
-            match m - i {
+            match rows {
                 1 => scores_of::<S, T, 1>(s, n, d, q, k, stride, out, ahead),
-                3 if most == 4 => scores_of::<S, T, 3>(s, n, d, q, k, stride, out, ahead),
-                2 | 3 => scores_of::<S, T, 2>(s, n, d, q, k, stride, out, ahead),
-                _ if most == 4 => scores_of::<S, T, 4>(s, n, d, q, k, stride, out, ahead),
-                _ => scores_of::<S, T, 2>(s, n, d, q, k, stride, out, ahead),
+                2 => scores_of::<S, T, 2>(s, n, d, q, k, stride, out, ahead),
+                3 => scores_of::<S, T, 3>(s, n, d, q, k, stride, out, ahead),
+                _ => scores_of::<S, T, 4>(s, n, d, q, k, stride, out, ahead),
             }
         }
-        i += most.min(m - i);
+        i += rows;
     }
 }
 
@@ -383,12 +382,12 @@ unsafe fn scores_of<S: Simd, T: Stored, const M: usize>(
     }
 }
 
-/// Scaled, capped and masked scores.
+/// Scaled, capped and masked scores. `PLAIN`: not capped, and with a mask of f16.
 ///
 /// # Safety
 /// `left` scores and masks are there.
 #[inline(always)]
-unsafe fn shaped<S: Simd>(
+unsafe fn shaped<S: Simd, const PLAIN: bool>(
     s: S,
     x: *const f32,
     mask: *const u8,
@@ -405,11 +404,11 @@ unsafe fn shaped<S: Simd>(
             s.load_part(x.add(at), left)
         };
         v = s.mul(v, s.splat(how.scale));
-        if how.softcap != 0.0 {
+        if !PLAIN && how.softcap != 0.0 {
             v = s.mul(s.splat(how.softcap), tanh(s, v));
         }
-        if !mask.is_null() {
-            let m = if how.mask_f16 {
+        if PLAIN || !mask.is_null() {
+            let m = if PLAIN || how.mask_f16 {
                 let mask = mask.cast::<f16>().add(at);
                 if whole {
                     s.load_f16(mask)
@@ -458,19 +457,17 @@ unsafe fn soften<S: Simd>(
         unsafe {
             let mut most = none;
             let mut j = 0;
-            // What `shaped` does for most models, without its branches.
+            // Most models need no branches here.
             if how.softcap == 0.0 && how.mask_f16 {
-                let (mask, slope) = (mask.cast::<f16>(), s.splat(how.slope));
                 while j + S::N <= n {
-                    let v = s.mul(s.load(x.add(j)), s.splat(how.scale));
-                    let v = s.fma(slope, s.load_f16(mask.add(j)), v);
+                    let v = shaped::<S, true>(s, x, mask, j, S::N, how);
                     most = s.max(v, most);
                     s.store(x.add(j), v);
                     j += S::N;
                 }
             }
             while j < n {
-                let v = shaped(s, x, mask, j, n - j, how);
+                let v = shaped::<S, false>(s, x, mask, j, n - j, how);
                 most = s.max(v, most);
                 s.store(x.add(j), v);
                 j += S::N;

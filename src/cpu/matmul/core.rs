@@ -249,7 +249,7 @@ impl Core {
     pub fn gemm_rows(&self) -> usize {
         match self.path {
             Path::Codes(c) => self.lanes * kernels::panels(self.lanes, c.panel(self.level).group),
-            _ => self.lanes * float::PANELS,
+            _ => self.lanes * kernels::MAX_PANELS,
         }
     }
 

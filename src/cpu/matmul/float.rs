@@ -9,17 +9,11 @@
 
 use std::marker::PhantomData;
 
-use super::kernels::{GemmArgs, GemvArgs, UnpackArgs, ask_ahead};
+use super::kernels::{GemmArgs, GemvArgs, MAX_COLS, MAX_PANELS, UnpackArgs, ask_ahead};
 use crate::simd::{Element, Kernel, Simd, fetches_in_two_steps};
 
 /// Values that are summed up before they are added to the total.
 const SPAN: usize = 256;
-
-/// Columns of a whole block at any level, at most.
-pub const MAX_COLS: usize = 12;
-
-/// Panels that are multiplied with a block at once: each load of activations serves both.
-pub const PANELS: usize = 2;
 
 /// Length of a row in panels and blocks.
 pub const fn padded(k: usize) -> usize {
@@ -101,7 +95,7 @@ impl<T: Element> Kernel for Unpack<T> {
     }
 }
 
-/// [`PANELS`] panels times a column block of `U N / 4` columns.
+/// Two panels times a column block of `U N / 4` columns.
 pub struct Gemm<const U: usize>;
 
 impl<const U: usize> Kernel for Gemm<U> {
@@ -111,11 +105,9 @@ impl<const U: usize> Kernel for Gemm<U> {
     #[inline(always)]
     unsafe fn run<S: Simd>(s: S, a: GemmArgs) {
         let cols = U * S::N / 4;
-        let (mut w, mut b) = (a.panels::<PANELS>(S::N), a.block.cast::<f32>());
-        let (mut total, mut acc) = (
-            [[s.zero(); MAX_COLS]; PANELS],
-            [[s.zero(); MAX_COLS]; PANELS],
-        );
+        let (mut w, mut b) = (a.panels(S::N), a.block.cast::<f32>());
+        let none = [[s.zero(); MAX_COLS]; MAX_PANELS];
+        let (mut total, mut acc) = (none, none);
         let mut left = padded(a.k);
         while left > 0 {
             let span = left.min(SPAN);
@@ -125,7 +117,7 @@ impl<const U: usize> Kernel for Gemm<U> {
                     let x = w.map(|w| s.load(w.cast()));
                     for c in 0..cols {
                         let y = s.splat(b.add(c).read());
-                        for p in 0..PANELS {
+                        for p in 0..MAX_PANELS {
                             acc[p][c] = s.fma(x[p], y, acc[p][c]);
                         }
                     }
@@ -133,7 +125,7 @@ impl<const U: usize> Kernel for Gemm<U> {
                     b = b.add(cols);
                 }
             }
-            for p in 0..PANELS {
+            for p in 0..MAX_PANELS {
                 for c in 0..cols {
                     total[p][c] = s.add(total[p][c], acc[p][c]);
                     acc[p][c] = s.zero();
@@ -141,17 +133,8 @@ impl<const U: usize> Kernel for Gemm<U> {
             }
             left -= span;
         }
-        for p in 0..PANELS {
-            for c in 0..cols {
-                if c < a.n_cols && a.n_rows > p * S::N {
-                    // SAFETY: the caller's promise.
-                    unsafe {
-                        let dst = a.dst.add(c).read().add(p * S::N);
-                        s.store_part(dst, total[p][c], a.n_rows - p * S::N);
-                    }
-                }
-            }
-        }
+        // SAFETY: the caller's promise.
+        unsafe { a.store(s, cols, &total) };
     }
 }
 

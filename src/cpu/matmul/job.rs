@@ -7,9 +7,8 @@
 use std::mem::MaybeUninit;
 
 use super::core::{Core, DIRECT};
-use super::float::MAX_COLS;
 use super::gate::{self, Gates};
-use super::kernels::{MAX_PANELS, MAX_ROWS};
+use super::kernels::{MAX_COLS, MAX_PANELS, MAX_ROWS};
 use crate::cpu::task::Task;
 use crate::graph::{Op, Tensor, UnaryOp};
 use crate::quant::Type;

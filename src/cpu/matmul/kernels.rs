@@ -20,8 +20,10 @@ use std::marker::PhantomData;
 use super::weights::{CHUNK, Scales, Weights};
 use crate::simd::{Cache, Kernel, Simd, fetches_in_two_steps, prefetch};
 
-/// Columns of a whole block.
+/// Columns of a whole block of codes.
 pub const COLS: usize = 6;
+/// Columns of the largest block, of codes or floats, at any level.
+pub const MAX_COLS: usize = 12;
 /// Rows of a panel at any level, at most.
 pub const MAX_ROWS: usize = 16;
 /// Panels that are multiplied with a block at once, at most.
@@ -552,20 +554,43 @@ pub struct GemmArgs {
 }
 
 impl GemmArgs {
-    /// Where the panels of `n` rows begin. The first one stands in for one that is not there.
+    /// Where the panels of `n` rows begin. The first one stands in for a second that is not there.
     #[inline(always)]
-    pub fn panels<const P: usize>(&self, n: usize) -> [*const u8; P] {
-        let mut at = [self.panel; P];
-        for p in 1..P {
-            if self.n_rows > p * n {
-                at[p] = self.panel.wrapping_add(p * self.panel_stride);
+    pub fn panels(&self, n: usize) -> [*const u8; MAX_PANELS] {
+        let second = if self.n_rows > n {
+            self.panel_stride
+        } else {
+            0
+        };
+        [self.panel, self.panel.wrapping_add(second)]
+    }
+
+    /// Writes the results of panels and the first `cols` columns, as far as there are such rows and columns.
+    ///
+    /// # Safety
+    /// `dst` has `n_cols` pointers, each to `n_rows` values.
+    #[inline(always)]
+    pub unsafe fn store<S: Simd, const C: usize>(
+        &self,
+        s: S,
+        cols: usize,
+        sums: &[[S::F; C]; MAX_PANELS],
+    ) {
+        for p in 0..MAX_PANELS {
+            for c in 0..cols {
+                if c < self.n_cols && self.n_rows > p * S::N {
+                    // SAFETY: the caller's promise.
+                    unsafe {
+                        let dst = self.dst.add(c).read().add(p * S::N);
+                        s.store_part(dst, sums[p][c], self.n_rows - p * S::N);
+                    }
+                }
             }
         }
-        at
     }
 }
 
-/// As many [`panels`] as there are of, times a column block of `2 U` columns. `RUN` is [`run_of`] the type, of no matter with
+/// One or two panels (see [`panels`]) times a column block of `2 U` columns. `RUN` is [`run_of`] the type, of no matter with
 /// [`Simd::VNNI`].
 pub struct Gemm<const GROUP: usize, const MIN: bool, const RUN: usize, const U: usize>;
 
@@ -582,7 +607,7 @@ impl<const GROUP: usize, const MIN: bool, const RUN: usize, const U: usize> Kern
         let groups = step / GROUP;
         let (panel_step, block_step) = (panel_step(S::N, GROUP, MIN), block_step(cols, GROUP));
         let mut acc = [[s.zero(); COLS]; MAX_PANELS];
-        let (mut w, mut b) = (a.panels::<MAX_PANELS>(S::N), a.block);
+        let (mut w, mut b) = (a.panels(S::N), a.block);
         for _ in 0..a.k.div_ceil(step) {
             // SAFETY: inside the panels and the block, see the module for the layouts.
             unsafe {
@@ -626,17 +651,8 @@ impl<const GROUP: usize, const MIN: bool, const RUN: usize, const U: usize> Kern
                 b = b.add(block_step);
             }
         }
-        for p in 0..panels {
-            for c in 0..cols {
-                if c < a.n_cols && a.n_rows > p * S::N {
-                    // SAFETY: the caller's promise.
-                    unsafe {
-                        let dst = a.dst.add(c).read().add(p * S::N);
-                        s.store_part(dst, acc[p][c], a.n_rows - p * S::N);
-                    }
-                }
-            }
-        }
+        // SAFETY: the caller's promise.
+        unsafe { a.store(s, cols, &acc) };
     }
 }
 

@@ -5,8 +5,8 @@
 // Loops over columns index several arrays, see `float`.
 #![allow(clippy::needless_range_loop)]
 
-use super::float::{MAX_COLS, PANELS, padded};
-use super::kernels::GemmArgs;
+use super::float::padded;
+use super::kernels::{GemmArgs, MAX_COLS, MAX_PANELS};
 use crate::simd::{Level, multiplies_bf16_in_pairs};
 
 /// Whether rows of `k` weights are multiplied so.
@@ -14,7 +14,7 @@ pub fn suit(level: Level, k: usize) -> bool {
     level == Level::Avx512Vnni && k.is_multiple_of(2) && multiplies_bf16_in_pairs()
 }
 
-/// [`PANELS`] panels times a column block of `4 U` columns.
+/// Two panels times a column block of `4 U` columns.
 ///
 /// # Safety
 /// The CPU has AVX-512 F and BF16. Panels and block are of `padded(k / 2)` pairs; `dst` has `n_cols` pointers, each to `n_rows` values.
@@ -25,11 +25,12 @@ unsafe fn gemm<const U: usize>(a: GemmArgs) {
     use std::mem::transmute;
 
     const LANES: usize = 16;
-    let (mut w, mut b) = (a.panels::<PANELS>(LANES), a.block.cast::<i32>());
+    let (mut w, mut b) = (a.panels(LANES), a.block.cast::<i32>());
     // Summed up before they are added to the total, as f32 are.
     const SPAN: usize = 128;
     let zero = _mm512_setzero_ps();
-    let (mut total, mut acc) = ([[zero; MAX_COLS]; PANELS], [[zero; MAX_COLS]; PANELS]);
+    let none = [[zero; MAX_COLS]; MAX_PANELS];
+    let (mut total, mut acc) = (none, none);
     let mut left = padded(a.k / 2);
     while left > 0 {
         let span = left.min(SPAN);
@@ -39,7 +40,7 @@ unsafe fn gemm<const U: usize>(a: GemmArgs) {
                 let x = w.map(|w| transmute::<__m512i, __m512bh>(_mm512_loadu_si512(w.cast())));
                 for c in 0..4 * U {
                     let y = transmute::<__m512i, __m512bh>(_mm512_set1_epi32(b.add(c).read()));
-                    for p in 0..PANELS {
+                    for p in 0..MAX_PANELS {
                         acc[p][c] = _mm512_dpbf16_ps(acc[p][c], x[p], y);
                     }
                 }
@@ -47,7 +48,7 @@ unsafe fn gemm<const U: usize>(a: GemmArgs) {
                 b = b.add(4 * U);
             }
         }
-        for p in 0..PANELS {
+        for p in 0..MAX_PANELS {
             for c in 0..4 * U {
                 total[p][c] = _mm512_add_ps(total[p][c], acc[p][c]);
                 acc[p][c] = zero;
@@ -55,7 +56,7 @@ unsafe fn gemm<const U: usize>(a: GemmArgs) {
         }
         left -= span;
     }
-    for p in 0..PANELS {
+    for p in 0..MAX_PANELS {
         let mask = match a.n_rows.saturating_sub(p * LANES) {
             n @ 0..LANES => (1u16 << n) - 1,
             _ => !0,
