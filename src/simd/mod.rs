@@ -40,6 +40,7 @@
 //! assert_eq!(d, 21.0);
 //! ```
 
+pub mod amx;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -74,15 +75,18 @@ pub enum Level {
     Avx512 = 3,
     /// AVX-512 with VNNI and VBMI.
     Avx512Vnni = 4,
+    /// The same, and products of tiles of bf16: [`amx`].
+    Amx = 5,
 }
 
 impl Level {
-    pub const ALL: [Level; 5] = [
+    pub const ALL: [Level; 6] = [
         Level::Scalar,
         Level::X86_64V3,
         Level::AvxVnni,
         Level::Avx512,
         Level::Avx512Vnni,
+        Level::Amx,
     ];
 
     /// The name that `IKRS_CPU` takes.
@@ -93,6 +97,7 @@ impl Level {
             Level::AvxVnni => "avx_vnni",
             Level::Avx512 => "avx512",
             Level::Avx512Vnni => "avx512_vnni",
+            Level::Amx => "amx",
         }
     }
 
@@ -100,13 +105,13 @@ impl Level {
     pub fn lanes(self) -> usize {
         match self {
             Level::Scalar | Level::X86_64V3 | Level::AvxVnni => 8,
-            Level::Avx512 | Level::Avx512Vnni => 16,
+            Level::Avx512 | Level::Avx512Vnni | Level::Amx => 16,
         }
     }
 
     /// Whether [`Simd::dot`] is one instruction.
     pub const fn vnni(self) -> bool {
-        matches!(self, Level::AvxVnni | Level::Avx512Vnni)
+        matches!(self, Level::AvxVnni | Level::Avx512Vnni | Level::Amx)
     }
 
     /// Whether this CPU has the level's instructions.
@@ -143,15 +148,14 @@ fn detect() -> u32 {
         "avx", "avx2", "fma", "f16c", "bmi1", "bmi2", "lzcnt", "popcnt"
     );
     let avx512 = v3 && has!("avx512f", "avx512bw", "avx512dq", "avx512vl");
+    let vnni = avx512 && has!("avx512vnni", "avx512vbmi");
     [
         (Level::Scalar, true),
         (Level::X86_64V3, v3),
         (Level::AvxVnni, v3 && has!("avxvnni")),
         (Level::Avx512, avx512),
-        (
-            Level::Avx512Vnni,
-            avx512 && has!("avx512vnni", "avx512vbmi"),
-        ),
+        (Level::Avx512Vnni, vnni),
+        (Level::Amx, vnni && has!("avx512bf16") && amx::usable()),
     ]
     .iter()
     .fold(0, |bits, (level, has)| {
@@ -784,7 +788,7 @@ pub fn dispatch<T: Task>(task: T) -> T::Output {
         Level::X86_64V3 | Level::AvxVnni => unsafe { avx2::run_task(task) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: the CPU has the level.
-        Level::Avx512 | Level::Avx512Vnni => unsafe { avx512::run_task(task) },
+        Level::Avx512 | Level::Avx512Vnni | Level::Amx => unsafe { avx512::run_task(task) },
         // SAFETY: any CPU has this level.
         _ => task.run(unsafe { Scalar::new() }),
     }
@@ -831,7 +835,7 @@ pub trait Kernel: 'static {
 }
 
 /// A kernel compiled for every level, in the order of [`Level::ALL`].
-pub struct Compiled<A>([unsafe fn(A); 5]);
+pub struct Compiled<A>([unsafe fn(A); 6]);
 
 impl<A: Copy + 'static> Compiled<A> {
     pub const fn new<K: Kernel<Args = A>>() -> Compiled<A> {
@@ -847,11 +851,12 @@ impl<A: Copy + 'static> Compiled<A> {
             avx2::run_vnni::<V>,
             avx512::run::<K>,
             avx512::run_vnni::<V>,
+            avx512::run_vnni::<V>,
         ])
     }
     #[cfg(not(target_arch = "x86_64"))]
     pub const fn by_dot<K: Kernel<Args = A>, V: Kernel<Args = A>>() -> Compiled<A> {
-        Compiled([scalar::run::<K>; 5])
+        Compiled([scalar::run::<K>; 6])
     }
 
     /// Runs the kernel at a level, or at the highest the CPU has if that is lower.
@@ -903,7 +908,7 @@ macro_rules! kernels {
                 $( $name, [$($arg: $ty),*], [$($ret)?], $generic; )*);
 
             #[cfg(target_arch = "x86_64")]
-            static TABLES: [$table; 5] = [scalar::TABLE, v3::TABLE, v3::TABLE, avx512::TABLE, vnni::TABLE];
+            static TABLES: [$table; 6] = [scalar::TABLE, v3::TABLE, v3::TABLE, avx512::TABLE, vnni::TABLE, vnni::TABLE];
             #[cfg(not(target_arch = "x86_64"))]
             static TABLES: [$table; 1] = [scalar::TABLE];
 

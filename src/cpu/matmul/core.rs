@@ -6,12 +6,16 @@ use super::kernels::{
     UnpackArgs, WIDE,
 };
 use super::weights::{CHUNK, Weights};
-use super::{codebooks, iqk, kquants, legacy, pairs, trellis};
+use super::{codebooks, iqk, kquants, legacy, pairs, tiles, trellis};
 use crate::quant::{Interleaved, Type, TypeInfo};
+use crate::simd::amx::Tiles;
 use crate::simd::{Compiled, Element, Level};
 
 /// Most columns that weights are multiplied with directly, without a panel.
 pub const DIRECT: usize = 4;
+/// Columns of the largest block at any level.
+pub const MAX_COLS: usize = tiles::COLS;
+const _: () = assert!(MAX_COLS >= kernels::MAX_COLS);
 
 /// The kernels of a type that is decoded to codes.
 pub struct Codes {
@@ -21,6 +25,7 @@ pub struct Codes {
     /// Without and with [`Simd::VNNI`](crate::simd::Simd::VNNI).
     panels: [Panel; 2],
     unpack: Compiled<UnpackArgs>,
+    unpack_tiles: unsafe fn(UnpackArgs),
     /// For 1, 2 and 4 columns.
     gemv: [Compiled<GemvArgs>; 3],
 }
@@ -32,6 +37,7 @@ impl Codes {
             group: W::GROUP,
             panels: [Panel::of::<W>(false), Panel::of::<W>(true)],
             unpack: Compiled::new::<Unpack<W>>(),
+            unpack_tiles: tiles::unpack::<W>,
             gemv: [
                 Compiled::new::<Gemv<W, 1>>(),
                 Compiled::new::<Gemv<W, 2>>(),
@@ -135,6 +141,7 @@ struct Floats {
     unpack: Compiled<UnpackArgs>,
     pack: Compiled<PackArgs>,
     pack_pairs: Compiled<PackArgs>,
+    pack_tiles: Compiled<PackArgs>,
     gemv: [Compiled<GemvArgs>; 3],
 }
 
@@ -144,6 +151,7 @@ impl Floats {
             unpack: Compiled::new::<float::Unpack<T>>(),
             pack: Compiled::new::<float::Pack<T, false>>(),
             pack_pairs: Compiled::new::<float::Pack<T, true>>(),
+            pack_tiles: Compiled::new::<tiles::Pack<T>>(),
             gemv: [
                 Compiled::new::<float::Gemv<T, 1>>(),
                 Compiled::new::<float::Gemv<T, 2>>(),
@@ -170,6 +178,7 @@ static GEMM_F32: ByWidth = [
     Compiled::new::<float::Gemm<2>>(),
     Compiled::new::<float::Gemm<3>>(),
 ];
+static GEMM_TILES: Compiled<GemmArgs> = Compiled::new::<tiles::Gemm>();
 
 /// How weights are multiplied.
 #[derive(Clone, Copy)]
@@ -182,13 +191,23 @@ enum Path {
     Decoded(&'static TypeInfo),
 }
 
+/// How panels and blocks hold values.
+#[derive(Clone, Copy, PartialEq)]
+enum Packing {
+    /// As the path says: codes, or f32.
+    Plain,
+    /// Pairs of bf16, see [`pairs`].
+    Pairs,
+    /// Tiles of bf16, see [`tiles`].
+    Tiles,
+}
+
 /// The steps of a product with rows of `k` weights of one type, at one level.
 #[derive(Clone, Copy)]
 pub struct Core {
     level: Level,
     path: Path,
-    /// Panels and blocks hold pairs of bf16.
-    pairs: bool,
+    packing: Packing,
     /// How rows are taken apart that are interleaved; `path` is then that of their plain rows.
     interleaved: Option<&'static Interleaved>,
     pub k: usize,
@@ -215,21 +234,39 @@ impl Core {
         } else {
             return None;
         };
+        let packing = match path {
+            Path::Floats(_) if ty == Type::Bf16 && tiles::suit(level, k) => Packing::Tiles,
+            Path::Floats(_) if ty == Type::Bf16 && pairs::suit(level, k) => Packing::Pairs,
+            _ => Packing::Plain,
+        };
         let lanes = level.lanes();
         let width = interleaved.map_or(info.block, Interleaved::width);
         k.is_multiple_of(width).then_some(Core {
             level,
             path,
-            pairs: ty == Type::Bf16 && pairs::suit(level, k),
+            packing,
             interleaved,
             k,
             lanes,
             cols: match path {
+                _ if packing == Packing::Tiles => tiles::COLS,
                 Path::Codes(_) => kernels::COLS,
                 _ => lanes / 4 * 3,
             },
             row_size: info.row_size(k),
         })
+    }
+
+    /// The same product, of so many columns that they are worth tiles: codes take longer to unpack to them.
+    pub fn of_many(&self) -> Core {
+        match self.path {
+            Path::Codes(_) if tiles::suit(self.level, self.k) => Core {
+                packing: Packing::Tiles,
+                cols: tiles::COLS,
+                ..*self
+            },
+            _ => *self,
+        }
     }
 
     /// Rows that are interleaved: pieces of the matrix are multiples of so many.
@@ -248,14 +285,33 @@ impl Core {
     /// Rows that [`Core::gemm`] takes at once, at most: one panel or more.
     pub fn gemm_rows(&self) -> usize {
         match self.path {
-            Path::Codes(c) => self.lanes * kernels::panels(self.lanes, c.panel(self.level).group),
+            Path::Codes(c) if !self.in_tiles() => {
+                self.lanes * kernels::panels(self.lanes, c.panel(self.level).group)
+            }
             _ => self.lanes * kernels::MAX_PANELS,
         }
     }
 
+    /// Whether panels and blocks are [`tiles`].
+    pub fn in_tiles(&self) -> bool {
+        self.packing == Packing::Tiles
+    }
+
+    /// What this thread needs for [`Core::gemm`], as long as it lives.
+    ///
+    /// # Safety
+    /// No other value of the kind lives on this thread.
+    pub unsafe fn tiles(&self) -> Option<Tiles> {
+        // SAFETY: the level of this packing has them; the rest is the caller's promise.
+        self.in_tiles().then(|| unsafe { Tiles::new() })
+    }
+
     /// Floats, or pairs, per row of panels and blocks of floats.
     fn words(&self) -> usize {
-        if self.pairs { self.k / 2 } else { self.k }
+        match self.packing {
+            Packing::Plain => self.k,
+            Packing::Pairs | Packing::Tiles => self.k / 2,
+        }
     }
 
     /// Bytes of a column packed for [`Core::gemv`].
@@ -270,7 +326,7 @@ impl Core {
     /// Bytes of a whole block of columns packed for [`Core::gemm`].
     pub fn block_bytes(&self) -> usize {
         match self.path {
-            Path::Codes(c) => {
+            Path::Codes(c) if !self.in_tiles() => {
                 let group = c.panel(self.level).group;
                 self.k.div_ceil(kernels::step(group)) * kernels::block_step(self.cols, group)
             }
@@ -282,7 +338,7 @@ impl Core {
     /// Bytes of a panel.
     pub fn panel_bytes(&self) -> usize {
         match self.path {
-            Path::Codes(c) => {
+            Path::Codes(c) if !self.in_tiles() => {
                 let Panel { group, min, .. } = c.panel(self.level);
                 let step = kernels::panel_step(self.lanes, group, min);
                 self.k.div_ceil(kernels::step(group)) * step
@@ -335,9 +391,12 @@ impl Core {
         apart.wrapping_add(skip * self.row_size)
     }
 
-    /// How many thirds of a whole block `n` columns fill.
-    fn thirds(&self, n: usize) -> usize {
-        n.div_ceil(self.cols / 3)
+    /// Columns of the smallest block; others have a multiple.
+    fn part(&self) -> usize {
+        match self.in_tiles() {
+            true => tiles::LANES,
+            false => self.cols / 3,
+        }
     }
 
     /// Packs a column of type `ty`, for a block of `n_cols` columns at place `col`, or for [`Core::gemv`] if `n_cols` is 0.
@@ -345,9 +404,9 @@ impl Core {
     /// # Safety
     /// `src` points to `k` values, `dst` to the block or column.
     pub unsafe fn pack(&self, ty: Type, src: *const u8, n_cols: usize, col: usize, dst: *mut u8) {
-        let cols = self.thirds(n_cols) * (self.cols / 3);
+        let cols = n_cols.next_multiple_of(self.part());
         match self.path {
-            Path::Codes(c) => {
+            Path::Codes(c) if !self.in_tiles() || cols == 0 => {
                 let Panel {
                     group, min, bias, ..
                 } = c.panel(self.level);
@@ -373,9 +432,10 @@ impl Core {
                     dst: dst.cast(),
                 };
                 if let Some(floats) = Floats::find(ty) {
-                    let pack = match self.pairs && cols > 0 {
-                        true => &floats.pack_pairs,
-                        false => &floats.pack,
+                    let pack = match self.packing {
+                        Packing::Pairs if cols > 0 => &floats.pack_pairs,
+                        Packing::Tiles if cols > 0 => &floats.pack_tiles,
+                        _ => &floats.pack,
                     };
                     // SAFETY: the caller's promise.
                     unsafe { pack.run(self.level, args) }
@@ -416,9 +476,10 @@ impl Core {
         // SAFETY: the caller's promise; decoded rows lie in `scratch` one after the other.
         unsafe {
             match self.path {
+                Path::Codes(c) if self.in_tiles() => (c.unpack_tiles)(args),
                 Path::Codes(c) => c.unpack.run(self.level, args),
                 // Two values are as wide as one of f32, and are moved alike.
-                Path::Floats(_) if self.pairs => {
+                Path::Floats(_) if self.packing != Packing::Plain => {
                     let k = self.words();
                     F32.unpack.run(self.level, UnpackArgs { k, ..args })
                 }
@@ -456,6 +517,7 @@ impl Core {
     ///
     /// # Safety
     /// Panels and `block` are filled for so many rows (at most [`Core::gemm_rows`]) and columns; each pointer of `dst` points to `n_rows` values.
+    /// What [`Core::tiles`] returned on this thread lives.
     pub unsafe fn gemm(&self, panel: *const u8, block: *const u8, n_rows: usize, dst: &[*mut f32]) {
         let args = GemmArgs {
             panel,
@@ -466,10 +528,12 @@ impl Core {
             n_cols: dst.len(),
             n_rows,
         };
-        let width = self.thirds(dst.len()) - 1;
-        if self.pairs {
-            // SAFETY: the CPU has the instructions where pairs are in use; the rest is the caller's promise.
-            return unsafe { pairs::GEMM[width](args) };
+        let width = dst.len().div_ceil(self.part()) - 1;
+        // SAFETY: the CPU has the instructions where pairs or tiles are in use; the rest is the caller's promise.
+        match self.packing {
+            Packing::Pairs => return unsafe { pairs::GEMM[width](args) },
+            Packing::Tiles => return unsafe { GEMM_TILES.run(self.level, args) },
+            Packing::Plain => {}
         }
         let kernels = match self.path {
             Path::Codes(c) => {

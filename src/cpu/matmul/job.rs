@@ -6,9 +6,9 @@
 
 use std::mem::MaybeUninit;
 
-use super::core::{Core, DIRECT};
+use super::core::{Core, DIRECT, MAX_COLS};
 use super::gate::{self, Gates};
-use super::kernels::{MAX_COLS, MAX_PANELS, MAX_ROWS};
+use super::kernels::{MAX_PANELS, MAX_ROWS};
 use crate::cpu::task::Task;
 use crate::graph::{Op, Tensor, UnaryOp};
 use crate::quant::Type;
@@ -20,10 +20,14 @@ const DIRECT_ROWS: usize = 128;
 const DIRECT_BYTES: usize = 128 << 10;
 /// Bytes of panels of a unit, about: they and a block of columns stay in the second-level cache.
 const PANEL_BYTES: usize = 192 << 10;
+/// The same in tiles: they need more memory, blocks pass by more quickly, and CPUs that have them have large caches.
+const TILES_BYTES: usize = 1 << 20;
 /// Units per thread, at least, if the product is large enough: they take different times.
 const UNITS_PER_THREAD: usize = 4;
 /// Fewest columns of a unit: unpacking the rows must pay off.
 const MIN_COLS: usize = 96;
+/// Columns of a segment that are many, see [`Core::of_many`].
+pub(super) const MANY: usize = 128;
 /// Columns whose values are fewer are packed by each thread for itself: cheaper than to meet.
 const ALONE: usize = 8192;
 
@@ -53,6 +57,8 @@ struct Experts {
 /// Holds the addresses of the node's tensors; [`Job::run`] is unsafe for their sake.
 pub struct Job {
     core: Core,
+    /// For segments of [`MANY`] columns.
+    core_of_many: Core,
     level: Level,
     nth: usize,
     weights: *const u8,
@@ -228,6 +234,7 @@ impl Job {
         };
         Some(Job {
             core,
+            core_of_many: core.of_many(),
             level,
             nth: nth.max(1),
             weights,
@@ -244,6 +251,14 @@ impl Job {
             dst_nb: nb,
             repeat,
         })
+    }
+
+    /// What multiplies so many columns.
+    fn core(&self, n_cols: usize) -> &Core {
+        match n_cols >= MANY {
+            true => &self.core_of_many,
+            false => &self.core,
+        }
     }
 
     /// Columns over all segments.
@@ -267,9 +282,10 @@ impl Job {
         if n_cols <= DIRECT {
             n_cols * self.core.column_bytes()
         } else {
+            let core = self.core(n_cols);
             n_cols
-                .div_ceil(self.core.cols)
-                .saturating_mul(self.core.block_bytes())
+                .div_ceil(core.cols)
+                .saturating_mul(core.block_bytes())
         }
     }
 
@@ -279,13 +295,17 @@ impl Job {
     }
 
     /// Rows of a unit with panels.
-    fn panel_rows(&self, segments: usize) -> usize {
-        let lanes = self.core.lanes;
+    fn panel_rows(&self, core: &Core, segments: usize) -> usize {
+        let lanes = core.lanes;
         let panels = if self.gated.is_some() { 2 } else { 1 };
-        let fit = PANEL_BYTES / (panels * self.core.panel_bytes()).max(1);
+        let bytes = match core.in_tiles() {
+            true => TILES_BYTES,
+            false => PANEL_BYTES,
+        };
+        let fit = bytes / (panels * core.panel_bytes()).max(1);
         let wanted = (UNITS_PER_THREAD * self.nth).div_ceil(segments.max(1));
         let share = self.n_rows.div_ceil(wanted).div_ceil(lanes);
-        let whole = self.core.rows().max(self.core.gemm_rows());
+        let whole = core.rows().max(core.gemm_rows());
         (lanes * fit.min(share).max(1)).next_multiple_of(whole)
     }
 
@@ -300,14 +320,18 @@ impl Job {
 
     fn scratch(&self) -> Scratch {
         let (cols, segments) = (self.total_cols(), self.max_segments());
+        let cores = [&self.core, &self.core_of_many];
         // Segments of few columns take more room per column than whole blocks; and each may end in a part of a block.
         let packed = match self.experts {
             None => segments.saturating_mul(self.packed_bytes(cols / segments.max(1))),
             Some(_) => {
-                let whole = cols
-                    .div_ceil(self.core.cols)
-                    .saturating_add(segments)
-                    .saturating_mul(self.core.block_bytes());
+                let whole = cores.map(|core| {
+                    let bytes = core.block_bytes();
+                    let of_column = bytes.div_ceil(core.cols);
+                    cols.saturating_mul(of_column)
+                        .saturating_add(segments.saturating_mul(bytes))
+                });
+                let whole = whole[0].max(whole[1]);
                 let direct = cols
                     .min(segments.saturating_mul(DIRECT))
                     .saturating_mul(self.core.column_bytes());
@@ -317,9 +341,12 @@ impl Job {
         let packed = align(packed);
         let alone = self.packs_alone();
         // Fewer segments than the most have larger units, up to one segment's.
-        let panels = (self.panel_rows(1).max(self.panel_rows(segments)) / self.core.lanes)
-            .saturating_mul(self.core.panel_bytes())
-            .saturating_mul(if self.gated.is_some() { 2 } else { 1 });
+        let panels = cores.map(|core| {
+            let rows = [1, segments].map(|n| self.panel_rows(core, n));
+            (rows[0].max(rows[1]) / core.lanes)
+                .saturating_mul(core.panel_bytes())
+                .saturating_mul(if self.gated.is_some() { 2 } else { 1 })
+        });
         Scratch {
             shared: if alone { 0 } else { packed },
             segments: align(segments.saturating_mul(size_of::<Segment>())),
@@ -328,7 +355,7 @@ impl Job {
                 .experts
                 .map_or(0, |_| align(self.matrices[0].saturating_mul(4))),
             own: if alone { packed } else { 0 },
-            panels: align(panels),
+            panels: align(panels[0].max(panels[1])),
             core: self.core.scratch_bytes(),
         }
     }
@@ -392,7 +419,8 @@ impl Job {
             }
         }
         let (mut offset, mut unit) = (0, 0);
-        let (direct_rows, panel_rows) = (self.direct_rows(n), self.panel_rows(n));
+        let direct_rows = self.direct_rows(n);
+        let panel_rows = [&self.core, &self.core_of_many].map(|core| self.panel_rows(core, n));
         for i in 0..n {
             // SAFETY: written above.
             let s = unsafe { &mut *segments.add(i) };
@@ -403,13 +431,13 @@ impl Job {
                 s.rows_per_unit = direct_rows;
                 unit += self.n_rows.div_ceil(direct_rows);
             } else {
-                let blocks = s.n_cols.div_ceil(self.core.cols);
+                let panel_rows = panel_rows[usize::from(s.n_cols >= MANY)];
+                let core = self.core(s.n_cols);
+                let blocks = s.n_cols.div_ceil(core.cols);
                 let by_rows = self.n_rows.div_ceil(panel_rows);
                 let wanted = (UNITS_PER_THREAD * self.nth).div_ceil(by_rows * n);
                 s.rows_per_unit = panel_rows;
-                s.blocks_per_unit = blocks
-                    .div_ceil(wanted)
-                    .max(MIN_COLS.div_ceil(self.core.cols));
+                s.blocks_per_unit = blocks.div_ceil(wanted).max(MIN_COLS.div_ceil(core.cols));
                 unit += by_rows * blocks.div_ceil(s.blocks_per_unit);
             }
         }
@@ -537,9 +565,9 @@ impl Job {
         packed: *mut u8,
         cols: std::ops::Range<usize>,
     ) {
-        let core = &self.core;
         let mut before = 0;
         for s in segments {
+            let core = self.core(s.n_cols);
             let first = cols.start.saturating_sub(before).min(s.n_cols);
             let last = cols.end.saturating_sub(before).min(s.n_cols);
             for c in first..last {
@@ -601,7 +629,7 @@ impl Job {
     /// # Safety
     /// The columns are packed, `panels` has room for the unit's rows.
     unsafe fn panel_unit(&self, at: &Place, unit: usize) {
-        let (s, core) = (at.seg, &self.core);
+        let (s, core) = (at.seg, self.core(at.seg.n_cols));
         let by_rows = self.n_rows.div_ceil(s.rows_per_unit);
         let row = unit % by_rows * s.rows_per_unit;
         let n_rows = s.rows_per_unit.min(self.n_rows - row);
@@ -615,6 +643,7 @@ impl Job {
         let mut gate = [[const { MaybeUninit::uninit() }; MAX_PANELS * MAX_ROWS]; MAX_COLS];
         // SAFETY: rows, columns and results are inside their tensors; the buffers have room for panels times a block.
         unsafe {
+            let _tiles = core.tiles();
             let weights = self.matrix(s.matrix).add(row * self.stride[0]);
             for r in (0..n_rows).step_by(core.lanes) {
                 let offset = r / core.lanes * panel_bytes;

@@ -22,7 +22,7 @@ use crate::simd::{Cache, Kernel, Simd, fetches_in_two_steps, prefetch};
 
 /// Columns of a whole block of codes.
 pub const COLS: usize = 6;
-/// Columns of the largest block, of codes or floats, at any level.
+/// Columns of the largest block, of codes or floats, whose sums are in registers of vectors.
 pub const MAX_COLS: usize = 12;
 /// Rows of a panel at any level, at most.
 pub const MAX_ROWS: usize = 16;
@@ -31,7 +31,7 @@ pub const MAX_PANELS: usize = 2;
 /// Bytes per chunk of a column in natural layout.
 pub const NATURAL: usize = CHUNK + 2 * 16 * 4;
 /// Longest block of a type with blocks of less than a chunk, in bytes per 32 values.
-const MAX_TAIL: usize = 8 * 36;
+pub const MAX_TAIL: usize = 8 * 36;
 
 /// A float whose neighbours are one apart, as are those of all floats less than 2^22 from it. So a small integer added to its
 /// bits is the same integer added to the float: a dot product that begins with these bits is a float already, and one fused
@@ -148,7 +148,7 @@ unsafe fn shared<S: Simd, W: Weights>(s: S, row: *const u8, chunk: *const u8) ->
 
 /// Codes as the dot product wants them.
 #[inline(always)]
-fn biased<S: Simd, W: Weights>(s: S, codes: S::I) -> S::I {
+pub fn biased<S: Simd, W: Weights>(s: S, codes: S::I) -> S::I {
     if W::SIGNED && S::VNNI && !W::RAISED {
         s.xor(codes, s.splat_i8(-128))
     } else {
@@ -401,11 +401,56 @@ pub struct UnpackArgs {
     pub panel: *mut u8,
 }
 
+impl UnpackArgs {
+    /// Row `r`, or the last one, and its chunk: in the row, or what there is of it in `tail`.
+    ///
+    /// # Safety
+    /// The rows are of `W` and have such a chunk.
+    #[inline(always)]
+    pub unsafe fn chunk<W: Weights>(
+        &self,
+        r: usize,
+        chunk: usize,
+        tail: &mut [u8; MAX_TAIL],
+    ) -> (*const u8, *const u8) {
+        let left = self.k - CHUNK * chunk;
+        // SAFETY: the caller's promise.
+        unsafe {
+            let row = self.rows.add(self.stride * r.min(self.n_rows - 1));
+            let at = row.add(W::META + chunk * (CHUNK / W::BLOCK * W::BYTES));
+            if left >= CHUNK {
+                return (row, at);
+            }
+            let part = (left / W::BLOCK * W::BYTES).min(MAX_TAIL);
+            std::ptr::copy_nonoverlapping(at, tail.as_mut_ptr(), part);
+            (row, tail.as_ptr())
+        }
+    }
+}
+
+/// Eight words of each of `N` rows: a vector per word, lane `r` from row `r`.
+///
+/// # Safety
+/// `rows` points to the first row's words, `stride` bytes further are the next one's; `out` has room for eight vectors.
+#[inline(always)]
+pub unsafe fn words_to_lanes<S: Simd>(s: S, rows: *const u8, stride: usize, out: *mut u8) {
+    let mut m = [s.splat_i32(0); 8];
+    // SAFETY: the caller's promise.
+    unsafe {
+        for r in 0..8 {
+            m[r] = s.load_halves(rows.add(stride * r), rows.add(stride * ((r + 8) % S::N)));
+        }
+        for (j, v) in s.transpose8(m).into_iter().enumerate() {
+            s.store_int(out.add(j * 4 * S::N), v);
+        }
+    }
+}
+
 /// Unpacks rows to a panel.
 pub struct Unpack<W>(PhantomData<W>);
 
 #[repr(align(64))]
-struct Aligned<T>(T);
+pub struct Aligned<T>(pub T);
 
 impl<W: Weights> Kernel for Unpack<W> {
     type Args = UnpackArgs;
@@ -422,38 +467,30 @@ impl<W: Weights> Kernel for Unpack<W> {
         // Blocks of 32 values per step.
         let wide = if W::WIDE { WIDE / 32 } else { 1 };
         let step = panel_step(S::N, group, has_min);
-        let bytes = CHUNK / W::BLOCK * W::BYTES;
-        let mut tails = [[0u8; MAX_TAIL]; MAX_ROWS];
+        let mut tail = [0u8; MAX_TAIL];
         let mut scale = Aligned([[0f32; 16]; MAX_ROWS]);
         let mut min = Aligned([[0f32; 16]; MAX_ROWS]);
         let mut codes = Aligned([[0u8; CHUNK]; MAX_ROWS]);
         for chunk in 0..a.k.div_ceil(CHUNK) {
             let blocks = (a.k / 32 - 8 * chunk).min(8);
-            let mut at = [a.rows; MAX_ROWS];
             for r in 0..S::N {
-                // SAFETY: the row is inside the matrix, the chunk (or its part) inside the row; a part fits in `tails`.
+                // SAFETY: the row is inside the matrix, the chunk inside the row.
                 unsafe {
-                    let row = a.rows.add(a.stride * r.min(a.n_rows - 1));
-                    at[r] = row.add(W::META + chunk * bytes);
-                    if blocks < 8 {
-                        let part = (blocks * 32 / W::BLOCK * W::BYTES).min(MAX_TAIL);
-                        std::ptr::copy_nonoverlapping(at[r], tails[r].as_mut_ptr(), part);
-                        at[r] = tails[r].as_ptr();
-                    }
+                    let (row, at) = a.chunk::<W>(r, chunk, &mut tail);
                     let to = codes.0[r].as_mut_ptr();
                     if shares::<W>(S::VNNI) {
-                        let (all, sc) = shared::<S, W>(s, row, at[r]);
+                        let (all, sc) = shared::<S, W>(s, row, at);
                         for i in 0..CHUNK / (4 * S::N) {
                             s.store_int(to.add(4 * S::N * i), all[i]);
                         }
                         s.store(scale.0[r].as_mut_ptr(), sc);
                         continue;
                     }
-                    let all = W::chunk(s, at[r]);
+                    let all = W::chunk(s, at);
                     for i in 0..CHUNK / (4 * S::N) {
                         s.store_int(to.add(4 * S::N * i), biased::<S, W>(s, all[i]));
                     }
-                    let sc = scales::<S, W>(s, row, at[r], true);
+                    let sc = scales::<S, W>(s, row, at, true);
                     s.store(scale.0[r].as_mut_ptr(), sc.scale[0]);
                     if W::MIN {
                         s.store(min.0[r].as_mut_ptr(), sc.min[0]);
@@ -486,15 +523,9 @@ impl<W: Weights> Kernel for Unpack<W> {
                     }
                 }
                 for i in 0..blocks {
-                    let mut m = [s.splat_i32(0); 8];
-                    for r in 0..8 {
-                        let (lo, hi) = (codes.0[r].as_ptr(), codes.0[(r + 8) % S::N].as_ptr());
-                        m[r] = s.load_halves(lo.add(32 * i), hi.add(32 * i));
-                    }
+                    let from = codes.0.as_ptr().cast::<u8>().add(32 * i);
                     let out = out.add(i / wide * step + i % wide * 32 * S::N);
-                    for (j, v) in s.transpose8(m).into_iter().enumerate() {
-                        s.store_int(out.add(j * 4 * S::N), v);
-                    }
+                    words_to_lanes(s, from, CHUNK, out);
                 }
                 for i in blocks..blocks.next_multiple_of(wide) {
                     out.add(i / wide * step + i % wide * 32 * S::N)

@@ -23,6 +23,7 @@ mod legacy;
 mod pairs;
 #[cfg(test)]
 mod tests;
+mod tiles;
 mod trellis;
 pub mod weights;
 

@@ -4,9 +4,9 @@ use std::sync::Barrier;
 use std::sync::atomic::AtomicUsize;
 
 use super::core::DIRECT;
-use super::job::Job;
+use super::job::{Job, MANY};
 use super::kernels::WIDE;
-use super::pairs;
+use super::{pairs, tiles};
 use crate::cpu::task::{Cursors, Task};
 use crate::graph::{Context, Tensor, UnaryOp};
 use crate::quant::{TYPES, Type, TypeInfo};
@@ -111,12 +111,29 @@ fn get(t: Tensor) -> Vec<f32> {
     out
 }
 
-/// The activations as the product sees them: rounded to 8 bits per 32 values if the weights are quantized and have a kernel.
-fn rounded(x: &[f32], quantized: bool) -> Vec<f64> {
-    if !quantized {
+/// Activations as a product of `m` columns with a type sees them: rounded to 8 bits per 32 values, or more, if it has a kernel on codes; to
+/// bf16 if that is in tiles.
+fn seen(x: &[f32], ty: Type, k: usize, m: usize, level: Level) -> Vec<f64> {
+    if in_tiles(ty, k, m, level) {
+        return in_bf16(x);
+    }
+    if is_decoded(ty) {
         return x.iter().map(|&x| f64::from(x)).collect();
     }
-    rounded_by(x, 32)
+    let group = if m > DIRECT && is_wide(ty) { WIDE } else { 32 };
+    x.chunks(k).flat_map(|x| rounded_by(x, group)).collect()
+}
+
+fn in_bf16(x: &[f32]) -> Vec<f64> {
+    x.iter()
+        .map(|&x| half::bf16::from_f32(x).to_f64())
+        .collect()
+}
+
+fn in_tiles(ty: Type, k: usize, m: usize, level: Level) -> bool {
+    let ty = plain(ty);
+    let from = if ty == Type::Bf16 { DIRECT + 1 } else { MANY };
+    m >= from && (ty == Type::Bf16 || !is_decoded(ty)) && tiles::suit(level, k)
 }
 
 /// Rounded to 8 bits per `group` values.
@@ -170,13 +187,15 @@ fn check(what: &str, got: f32, exact: (f64, f64)) {
 }
 
 /// How far products of a type with `m` columns may be from those of its decoded values.
-fn tolerance(ty: Type, m: usize, level: Level) -> f64 {
+fn tolerance(ty: Type, k: usize, m: usize, level: Level) -> f64 {
     // Groups that share a scale are rounded to eight bits, of which half the groups keep all.
     let shares = super::core::groups(plain(ty), level) == Some([16, 32]);
     match ty {
-        _ if shares && m > DIRECT => 5e-3,
+        _ if shares && m > DIRECT && !in_tiles(ty, k, m, level) => 5e-3,
         // Its values are rounded to whole numbers, as the reference multiplies them.
         Type::Iq6_k => 2e-2,
+        // To half of what the last of 8 bits stands for.
+        _ if plain(ty) != Type::Bf16 && in_tiles(ty, k, m, level) => 1.0 / 256.0,
         _ => 4e-6,
     }
 }
@@ -206,9 +225,9 @@ fn every_type_at_every_level_and_odd_shapes() {
                 continue;
             }
             let n = n.next_multiple_of(info.rows);
-            let (weights, most) = (random.fill(k * n), 40);
+            let (weights, most) = (random.fill(k * n), 150);
             let input = random.fill(k * most);
-            for m in [1usize, 2, 3, 4, 5, 8, 12, 13, 40] {
+            for m in [1usize, 2, 3, 4, 5, 8, 12, 13, 40, 133, 150] {
                 let ctx = Context::new(4 << 20, false).unwrap();
                 let w = ctx.new_tensor(info.ty, &[k as i64, n as i64]).unwrap();
                 let x = ctx.new_tensor(Type::F32, &[k as i64, m as i64]).unwrap();
@@ -216,17 +235,13 @@ fn every_type_at_every_level_and_odd_shapes() {
                 put(x, &input[..k * m]);
                 let y = ctx.mul_mat(w, x).unwrap();
                 let w = get(w);
-                let x = if m > DIRECT && is_wide(info.ty) {
-                    let columns = input[..k * m].chunks(k);
-                    columns.flat_map(|x| rounded_by(x, WIDE)).collect()
-                } else {
-                    rounded(&get(x), !is_decoded(info.ty))
-                };
-                let in_bf16: Vec<f64> = x
-                    .iter()
-                    .map(|&x| half::bf16::from_f32(x as f32).to_f64())
-                    .collect();
+                let in_bf16 = in_bf16(&input[..k * m]);
                 for level in levels() {
+                    // Only tiles are for so many.
+                    if m >= MANY && level != Level::Amx {
+                        continue;
+                    }
+                    let x = seen(&input[..k * m], info.ty, k, m, level);
                     let result = || {
                         compute(y, 1, level);
                         let is_bf16 = plain(info.ty) == Type::Bf16;
@@ -247,7 +262,7 @@ fn every_type_at_every_level_and_odd_shapes() {
                             let want = dot(&w[row * k..][..k], &x[col * k..][..k]);
                             let what =
                                 format!("{} {level:?} k={k} n={n} m={m} [{row},{col}]", info.name);
-                            check_within(&what, got, want, tolerance(info.ty, m, level));
+                            check_within(&what, got, want, tolerance(info.ty, k, m, level));
                         }
                     }
                 }
@@ -267,17 +282,19 @@ fn extreme_codes_do_not_saturate() {
             .map(|i| if (i / k) % 2 == 0 { -1.0 } else { 1.0 } * if i % 7 == 0 { 0.1 } else { 1.0 })
             .collect();
         put(w, &rows);
-        for m in [1, 13] {
+        for m in [1, 13, 128] {
             let x = ctx.new_tensor(Type::F32, &[k, m]).unwrap();
             put(x, &vec![-1.0; (k * m) as usize]);
             let y = ctx.mul_mat(w, x).unwrap();
-            let (w, x) = (get(w), rounded(&get(x), !is_decoded(info.ty)));
+            let (w, input) = (get(w), get(x));
             for level in levels() {
+                let x = seen(&input, info.ty, k as usize, m as usize, level);
                 compute(y, 1, level);
                 for (i, &got) in get(y).iter().enumerate() {
                     let want = dot(&w[i % 3 * k as usize..][..k as usize], &x[..k as usize]);
                     let what = format!("{} {level:?} m={m} [{i}]", info.name);
-                    check_within(&what, got, want, tolerance(info.ty, m as usize, level));
+                    let tolerance = tolerance(info.ty, k as usize, m as usize, level);
+                    check_within(&what, got, want, tolerance);
                 }
             }
         }
@@ -336,9 +353,12 @@ fn matrices_are_repeated_and_strided() {
             put(q, &random.fill(n_values(q)));
             let q_view = ctx.permute(q, [0, 2, 1, 3]).unwrap();
             let y = ctx.mul_mat(k, q_view).unwrap();
-            let (kv, qv) = (get(cache), rounded(&get(q), ty == Type::Q8_0));
+            let (kv, queries) = (get(cache), get(q));
             let head = head as usize;
             for level in levels() {
+                let m = (tokens * group) as usize;
+                let qv = seen(&queries, ty, head, m, level);
+                let tolerance = tolerance(ty, head, m, level);
                 compute(y, 2, level);
                 for (i, &got) in get(y).iter().enumerate() {
                     let (row, i) = (i % n_kv as usize, i / n_kv as usize);
@@ -349,11 +369,8 @@ fn matrices_are_repeated_and_strided() {
                         ((seq * n_kv as usize + row) * heads as usize + h / group as usize) * head;
                     let x = ((seq * tokens as usize + token) * n_heads + h) * head;
                     let want = dot(&kv[w..][..head], &qv[x..][..head]);
-                    check(
-                        &format!("{ty:?} {level:?} {row} {token} {h} {seq}"),
-                        got,
-                        want,
-                    );
+                    let what = format!("{ty:?} {level:?} {row} {token} {h} {seq}");
+                    check_within(&what, got, want, tolerance);
                 }
             }
         }
@@ -370,7 +387,8 @@ fn f16_activations() {
         put(w, &random.fill(n_values(w)));
         put(x, &random.fill(n_values(x)));
         let y = ctx.mul_mat(w, x).unwrap();
-        let (w, x) = (get(w), rounded(&get(x), false));
+        let (w, x) = (get(w), get(x));
+        let x: Vec<_> = x.into_iter().map(f64::from).collect();
         for level in levels() {
             compute(y, 1, level);
             for (i, &got) in get(y).iter().enumerate() {
@@ -413,7 +431,7 @@ fn gates_are_fused() {
         .into_iter()
         .zip(ops)
     {
-        for m in [1, 2, 30] {
+        for m in [1, 2, 30, 130] {
             let (k, n) = (256, 76);
             let ctx = Context::new(4 << 20, false).unwrap();
             let up = ctx.new_tensor(ty, &[k, n]).unwrap();
@@ -431,9 +449,10 @@ fn gates_are_fused() {
             }
             put(x, &random.fill(n_values(x)));
             let y = ctx.fused_up_gate(up, gate, x, op).unwrap();
-            let (up, gate, x) = (get(up), get(gate), rounded(&get(x), true));
-            let (k, n) = (k as usize, n as usize);
+            let (up, gate, input) = (get(up), get(gate), get(x));
+            let (k, n, m) = (k as usize, n as usize, m as usize);
             for level in levels() {
+                let x = seen(&input, ty, k, m, level);
                 compute(y, 2, level);
                 for (i, &got) in get(y).iter().enumerate() {
                     let (row, col) = (i % n, i / n);
@@ -441,11 +460,9 @@ fn gates_are_fused() {
                     let (u, su) = dot(&up[row * k..][..k], x);
                     let (g, sg) = dot(&gate[row * k..][..k], x);
                     let size = (1.0 + su) * (1.0 + sg);
-                    check(
-                        &format!("{ty:?} {op:?} {level:?} {row} {col}"),
-                        got,
-                        (act(op, g, u), size),
-                    );
+                    let what = format!("{ty:?} {op:?} {level:?} {row} {col}");
+                    let want = (act(op, g, u), size);
+                    check_within(&what, got, want, tolerance(ty, k, m, level));
                 }
             }
         }
@@ -493,6 +510,8 @@ fn experts_are_chosen_by_token() {
         (Type::Q4_k, true, 1),
         (Type::Q8_0, true, 3),
         (Type::Q4_1, false, 50),
+        // Some experts have many tokens, some have not.
+        (Type::Q4_1, true, 400),
         (Type::F32, true, 20),
         (Type::Q5_k_r4, true, 3),
         (Type::Iq2_k_r4, false, 50),
@@ -525,10 +544,15 @@ fn experts_are_chosen_by_token() {
         let halves = ctx
             .moe_up_gate(w, None, x, ids, Some(bias), None, UnaryOp::Silu)
             .unwrap();
-        let (w, x) = (get(w), rounded(&get(x), !is_decoded(ty)));
-        let bias = get(bias);
+        let (w, input, bias) = (get(w), get(x), get(bias));
         for level in levels() {
-            let tolerance = tolerance(ty, tokens, level);
+            let by_expert: Vec<_> = (0..n_expert as i32)
+                .map(|id| {
+                    let m = chosen.iter().filter(|&&c| c == id).count();
+                    let x = seen(&input, ty, k, m, level);
+                    (x, tolerance(ty, k, m, level))
+                })
+                .collect();
             for nth in [1, 3] {
                 for y in [plain, halves] {
                     put(y, &vec![7.0; n_values(y)]);
@@ -537,7 +561,6 @@ fn experts_are_chosen_by_token() {
                 let (plain, halves) = (get(plain), get(halves));
                 for (pair, &id) in chosen.iter().enumerate() {
                     let (choice, token) = (pair % used, pair / used);
-                    let x = &x[(token * n1 + choice % n1) * k..][..k];
                     let what = format!("{ty:?} {level:?} {nth} threads, pair {pair}");
                     if !(0..n_expert as i32).contains(&id) {
                         assert!(plain[pair * n..][..n].iter().all(|&y| y == 0.0), "{what}");
@@ -547,6 +570,8 @@ fn experts_are_chosen_by_token() {
                         );
                         continue;
                     }
+                    let (x, tolerance) = &by_expert[id as usize];
+                    let (x, tolerance) = (&x[(token * n1 + choice % n1) * k..][..k], *tolerance);
                     let row = |r: usize| dot(&w[(id as usize * n + r) * k..][..k], x);
                     for r in 0..n {
                         check_within(&what, plain[pair * n + r], row(r), tolerance);

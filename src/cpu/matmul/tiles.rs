@@ -1,0 +1,171 @@
+//! Products of bf16 by AMX, for types that are decoded to codes and for bf16. A product of two tiles takes as long as 16 dot products of
+//! bytes in vectors and is eight times as much, with sums that stay where they are; tiles of bytes, whose sums would have to be scaled
+//! 32 values after 32, gain little. Weights are rounded to bf16 with their scales, activations too: to 8 significant bits each, where
+//! codes of activations have no more than that for the largest of 32 values.
+//!
+//! Per [`STEP`] values:
+//!
+//! * *Panel*: a tile, 16 rows; per pair of values a vector (lane `r`: the pair of row `r`).
+//! * *Column block*: one tile or two, 16 columns each: per column its 32 values.
+
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+
+use super::float::PackArgs;
+use super::kernels::{GemmArgs, UnpackArgs};
+use super::weights::Weights;
+use crate::simd::amx::{self, Sums};
+use crate::simd::{Element, Kernel, Level, Simd};
+
+/// Columns of a whole block.
+pub const COLS: usize = 32;
+/// Columns, and rows, of a tile.
+pub const LANES: usize = 16;
+/// Values per tile.
+const STEP: usize = 32;
+
+/// Whether rows of `k` weights are multiplied so.
+pub fn suit(level: Level, k: usize) -> bool {
+    level == Level::Amx && k.is_multiple_of(STEP)
+}
+
+/// Brings one column into a block of `cols` columns.
+pub struct Pack<T>(PhantomData<T>);
+
+impl<T: Element> Kernel for Pack<T> {
+    type Args = PackArgs;
+
+    /// `k` is a multiple of [`STEP`]; the block has room for it.
+    #[inline(always)]
+    unsafe fn run<S: Simd>(s: S, a: PackArgs) {
+        let src = a.src.cast::<T>();
+        for at in (0..a.k).step_by(STEP) {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let dst = a.dst.cast::<half::bf16>().add(at * a.cols + STEP * a.col);
+                for i in (0..STEP).step_by(S::N) {
+                    s.store_bf16(dst.add(i), T::load(s, src.add(at + i), STEP));
+                }
+            }
+        }
+    }
+}
+
+/// Unpacks rows of a type to a panel.
+///
+/// # Safety
+/// The CPU has [`Level::Amx`]; the pointers are as the fields say.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(
+    enable = "avx,avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi,avx512bf16"
+)]
+pub unsafe fn unpack<W: Weights>(a: UnpackArgs) {
+    use super::kernels::{Aligned, MAX_TAIL, words_to_lanes};
+    use super::weights::CHUNK;
+
+    // SAFETY: the caller's promise.
+    let s = unsafe { crate::simd::Zmm::<true>::new() };
+    let mut rows = Aligned([[half::bf16::ZERO; CHUNK]; LANES]);
+    let mut tail = [0; MAX_TAIL];
+    for chunk in 0..a.k.div_ceil(CHUNK) {
+        let pairs = CHUNK.min(a.k - CHUNK * chunk) / 2;
+        // SAFETY: the rows are inside the matrix; the panel has room for every value of `k`.
+        unsafe {
+            for r in 0..LANES {
+                let (row, at) = a.chunk::<W>(r, chunk, &mut tail);
+                decode::<W>(s, row, at, rows.0[r].as_mut_ptr());
+            }
+            let out = a.panel.add(chunk * CHUNK * 2 * LANES);
+            for i in (0..pairs).step_by(8) {
+                let from = rows.0.as_ptr().cast::<u8>().add(4 * i);
+                words_to_lanes(s, from, 2 * CHUNK, out.add(4 * LANES * i));
+            }
+        }
+    }
+}
+
+/// The values of a chunk.
+///
+/// # Safety
+/// As for [`Weights::scales`]; the CPU has AVX512-BF16.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn decode<W: Weights>(
+    s: crate::simd::Zmm<true>,
+    row: *const u8,
+    chunk: *const u8,
+    out: *mut half::bf16,
+) {
+    use std::arch::x86_64::*;
+
+    use super::kernels::{bias, biased};
+
+    // SAFETY: the caller's promise.
+    let (codes, x) = unsafe { (W::chunk(s, chunk), W::scales(s, row, chunk)) };
+    // value = scale · (code - bias) + min
+    let bias = s.splat(bias(W::SIGNED, W::OFFSET, true) as f32);
+    let min = if W::MIN { x.min[0] } else { s.zero() };
+    let (mut scale, mut less) = ([0f32; 16], [0f32; 16]);
+    // SAFETY: arrays of 16 values; 32 values of two bytes are a vector, and there are eight times as many.
+    unsafe {
+        s.store(scale.as_mut_ptr(), x.scale[0]);
+        s.store(less.as_mut_ptr(), s.fnma(bias, x.scale[0], min));
+        let lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+        for v in 0..4 {
+            let codes = biased::<_, W>(s, codes[v]);
+            let mut x = [s.zero(); 4];
+            for q in 0..4 {
+                let place = _mm512_add_epi32(lanes, _mm512_set1_epi32(16 * q as i32));
+                let code = _mm512_maskz_permutexvar_epi8(0x1111_1111_1111_1111, place, codes);
+                let group = (64 * v + 16 * q) / W::GROUP;
+                let [scale, less] = [_mm512_set1_ps(scale[group]), _mm512_set1_ps(less[group])];
+                x[q] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(code), scale, less);
+            }
+            for h in 0..2 {
+                let both = _mm512_cvtne2ps_pbh(x[2 * h + 1], x[2 * h]);
+                let out = out.add(64 * v + STEP * h);
+                out.cast::<__m512bh>().write_unaligned(both);
+            }
+        }
+    }
+}
+
+/// No other CPU [`suit`]s.
+#[cfg(not(target_arch = "x86_64"))]
+pub unsafe fn unpack<W: Weights>(_: UnpackArgs) {}
+
+/// One panel or two times a column block of one tile or two.
+pub struct Gemm;
+
+impl Kernel for Gemm {
+    type Args = GemmArgs;
+
+    /// [`Tiles`](crate::simd::amx::Tiles) live on this thread. Panels and block are filled for such a block and `k` values, a multiple of
+    /// [`STEP`]; `dst` has `n_cols` pointers, each to `n_rows` values.
+    #[inline(always)]
+    unsafe fn run<S: Simd>(s: S, a: GemmArgs) {
+        let mut sums = [const { MaybeUninit::<Sums>::uninit() }; 4];
+        let (steps, panels) = (a.k / STEP, a.panels(LANES));
+        let blocks = a.n_cols.div_ceil(LANES);
+        // SAFETY: the caller's promise.
+        unsafe {
+            let sums = sums.as_mut_ptr().cast();
+            match blocks {
+                1 => amx::products::<1>(steps, a.block, panels, sums),
+                _ => amx::products::<2>(steps, a.block, panels, sums),
+            }
+        }
+        for p in 0..a.n_rows.div_ceil(LANES) {
+            for c in 0..a.n_cols {
+                for i in (LANES * p..a.n_rows.min(LANES * (p + 1))).step_by(S::N) {
+                    // SAFETY: the sums of these panels and columns are written; the rest is the caller's promise.
+                    unsafe {
+                        let sums = sums[blocks * p + c / LANES].assume_init_ref();
+                        let x = s.load(sums.0[c % LANES].as_ptr().add(i % LANES));
+                        s.store_part(a.dst.add(c).read().add(i), x, a.n_rows - i);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! AMX: eight registers per core that hold tiles, 16 rows of 64 bytes each, and products of them. Not a vector and so not a part of
+//! [`Simd`](super::Simd): [`Level::Amx`](super::Level::Amx) has the vectors of the level before it, and this.
+
+/// Bytes of a tile.
+pub const TILE: usize = 1024;
+
+/// Permission to use tiles on this thread: they are configured as long as this lives.
+pub struct Tiles(std::marker::PhantomData<*const ()>);
+
+/// How tiles are configured (Intel SDM, LDTILECFG): all eight with 16 rows of 64 bytes.
+#[cfg(target_arch = "x86_64")]
+#[repr(C, align(64))]
+struct Config {
+    palette: u8,
+    start_row: u8,
+    reserved: [u8; 14],
+    row_bytes: [u16; 16],
+    rows: [u8; 16],
+}
+
+#[cfg(target_arch = "x86_64")]
+static CONFIG: Config = Config {
+    palette: 1,
+    start_row: 0,
+    reserved: [0; 14],
+    row_bytes: [64, 64, 64, 64, 64, 64, 64, 64, 0, 0, 0, 0, 0, 0, 0, 0],
+    rows: [16, 16, 16, 16, 16, 16, 16, 16, 0, 0, 0, 0, 0, 0, 0, 0],
+};
+
+/// Whether the CPU multiplies tiles of bf16 and the system lets this process. It is asked for it: memory for tiles is only kept for
+/// processes that want it.
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+pub(super) fn usable() -> bool {
+    use std::arch::x86_64::{__cpuid, __cpuid_count};
+    // CPUID 7: EDX bit 22 AMX-BF16, 24 AMX-TILE. CPUID 1: ECX bit 27 OSXSAVE.
+    if __cpuid(0).eax < 7 || __cpuid(1).ecx >> 27 & 1 == 0 {
+        return false;
+    }
+    let has = __cpuid_count(7, 0).edx;
+    if has >> 22 & 1 == 0 || has >> 24 & 1 == 0 {
+        return false;
+    }
+    let enabled: u32;
+    // SAFETY: OSXSAVE says that there is XGETBV; register 0 says which states the system keeps.
+    unsafe {
+        std::arch::asm!("xgetbv", in("ecx") 0, out("eax") enabled, out("edx") _, options(nomem, nostack));
+    }
+    // States 17 and 18: configuration and tiles.
+    const STATES: u32 = 0b11 << 17;
+    const ARCH_REQ_XCOMP_PERM: i64 = 0x1023;
+    // SAFETY: asks for a permission, by the number of the state; older systems don't know the question.
+    enabled & STATES == STATES
+        && unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, 18i64) } == 0
+}
+
+#[cfg(all(target_arch = "x86_64", not(target_os = "linux")))]
+pub(super) fn usable() -> bool {
+    false
+}
+
+impl Tiles {
+    /// Configures the tiles of this thread. This takes as long as some ten products.
+    ///
+    /// # Safety
+    /// The CPU has [`Level::Amx`](super::Level::Amx), and no other value of this type lives on this thread.
+    pub unsafe fn new() -> Tiles {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the configuration is a valid one; the rest is the caller's promise.
+        unsafe {
+            std::arch::asm!("ldtilecfg [{}]", in(reg) &raw const CONFIG, options(nostack, readonly));
+        }
+        Tiles(std::marker::PhantomData)
+    }
+}
+
+impl Drop for Tiles {
+    fn drop(&mut self) {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: whoever made this knew that the CPU has tiles.
+        unsafe {
+            std::arch::asm!("tilerelease", options(nomem, nostack));
+        }
+    }
+}
+
+/// A tile of sums of products.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+pub struct Sums(pub [[f32; 16]; 16]);
+const _: () = assert!(size_of::<Sums>() == TILE);
+
+/// Sums of `steps` products of tiles of bf16: each of one or two tiles `a` (row `i`: 32 values) with each of two tiles `b` (row `i`,
+/// lane `j`: values `2 i` and `2 i + 1` of what row by row of `a` is multiplied with). `out[A p + q]` is `a[q] · b[p]`, f32.
+///
+/// # Safety
+/// [`Tiles`] live on this thread; `a` points to `A` tiles per step, each of `b` to one, `out` to `2 A` tiles.
+#[inline(always)]
+pub unsafe fn products<const A: usize>(
+    steps: usize,
+    a: *const u8,
+    b: [*const u8; 2],
+    out: *mut Sums,
+) {
+    #[cfg(target_arch = "x86_64")]
+    if A == 2 {
+        // SAFETY: the caller's promise; `out` has room for four tiles.
+        unsafe {
+            std::arch::asm!(
+                "tilezero tmm0",
+                "tilezero tmm1",
+                "tilezero tmm2",
+                "tilezero tmm3",
+                "test {steps}, {steps}",
+                "jz 3f",
+                "2:",
+                "tileloadd tmm4, [{a} + {row}]",
+                "tileloadd tmm6, [{b0} + {row}]",
+                "tdpbf16ps tmm0, tmm4, tmm6",
+                "tileloadd tmm5, [{a} + {row} + 1024]",
+                "tdpbf16ps tmm1, tmm5, tmm6",
+                "tileloadd tmm7, [{b1} + {row}]",
+                "tdpbf16ps tmm2, tmm4, tmm7",
+                "tdpbf16ps tmm3, tmm5, tmm7",
+                "add {a}, 2048",
+                "add {b0}, 1024",
+                "add {b1}, 1024",
+                "dec {steps}",
+                "jnz 2b",
+                "3:",
+                "tilestored [{out} + {row}], tmm0",
+                "tilestored [{out} + {row} + 1024], tmm1",
+                "tilestored [{out} + {row} + 2048], tmm2",
+                "tilestored [{out} + {row} + 3072], tmm3",
+                steps = inout(reg) steps => _,
+                a = inout(reg) a => _,
+                b0 = inout(reg) b[0] => _,
+                b1 = inout(reg) b[1] => _,
+                out = in(reg) out,
+                row = in(reg) 64usize,
+                out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+                out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+                options(nostack),
+            );
+        }
+    } else {
+        // SAFETY: the caller's promise; `out` has room for two tiles.
+        unsafe {
+            std::arch::asm!(
+                "tilezero tmm0",
+                "tilezero tmm1",
+                "test {steps}, {steps}",
+                "jz 3f",
+                "2:",
+                "tileloadd tmm4, [{a} + {row}]",
+                "tileloadd tmm6, [{b0} + {row}]",
+                "tdpbf16ps tmm0, tmm4, tmm6",
+                "tileloadd tmm7, [{b1} + {row}]",
+                "tdpbf16ps tmm1, tmm4, tmm7",
+                "add {a}, 1024",
+                "add {b0}, 1024",
+                "add {b1}, 1024",
+                "dec {steps}",
+                "jnz 2b",
+                "3:",
+                "tilestored [{out} + {row}], tmm0",
+                "tilestored [{out} + {row} + 1024], tmm1",
+                steps = inout(reg) steps => _,
+                a = inout(reg) a => _,
+                b0 = inout(reg) b[0] => _,
+                b1 = inout(reg) b[1] => _,
+                out = in(reg) out,
+                row = in(reg) 64usize,
+                out("tmm0") _, out("tmm1") _, out("tmm4") _, out("tmm6") _, out("tmm7") _,
+                options(nostack),
+            );
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (steps, a, b, out);
+}
