@@ -1,9 +1,6 @@
 //! AMX: eight registers per core that hold tiles, 16 rows of 64 bytes each, and products of them. Not a vector and so not a part of
 //! [`Simd`](super::Simd): [`Level::Amx`](super::Level::Amx) has the vectors of the level before it, and this.
 
-/// Bytes of a tile.
-pub const TILE: usize = 1024;
-
 /// Permission to use tiles on this thread: they are configured as long as this lives.
 pub struct Tiles(std::marker::PhantomData<*const ()>);
 
@@ -87,7 +84,6 @@ impl Drop for Tiles {
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
 pub struct Sums(pub [[f32; 16]; 16]);
-const _: () = assert!(size_of::<Sums>() == TILE);
 
 /// Sums of `steps` products of tiles of bf16: each of one or two tiles `a` (row `i`: 32 values) with each of two tiles `b` (row `i`,
 /// lane `j`: values `2 i` and `2 i + 1` of what row by row of `a` is multiplied with). `out[A p + q]` is `a[q] · b[p]`, f32.

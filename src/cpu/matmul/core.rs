@@ -185,6 +185,8 @@ static GEMM_TILES: Compiled<GemmArgs> = Compiled::new::<tiles::Gemm>();
 enum Path {
     /// As 8-bit codes, with quantized activations.
     Codes(&'static Codes),
+    /// The same type as bf16, with activations of bf16.
+    Rounded(&'static Codes),
     /// As floats.
     Floats(&'static Floats),
     /// As floats, after decoding rows to f32.
@@ -194,7 +196,7 @@ enum Path {
 /// How panels and blocks hold values.
 #[derive(Clone, Copy, PartialEq)]
 enum Packing {
-    /// As the path says: codes, or f32.
+    /// Codes, or f32.
     Plain,
     /// Pairs of bf16, see [`pairs`].
     Pairs,
@@ -260,7 +262,8 @@ impl Core {
     /// The same product, of so many columns that they are worth tiles: codes take longer to unpack to them.
     pub fn of_many(&self) -> Core {
         match self.path {
-            Path::Codes(_) if tiles::suit(self.level, self.k) => Core {
+            Path::Codes(codes) if tiles::suit(self.level, self.k) => Core {
+                path: Path::Rounded(codes),
                 packing: Packing::Tiles,
                 cols: tiles::COLS,
                 ..*self
@@ -285,9 +288,7 @@ impl Core {
     /// Rows that [`Core::gemm`] takes at once, at most: one panel or more.
     pub fn gemm_rows(&self) -> usize {
         match self.path {
-            Path::Codes(c) if !self.in_tiles() => {
-                self.lanes * kernels::panels(self.lanes, c.panel(self.level).group)
-            }
+            Path::Codes(c) => self.lanes * kernels::panels(self.lanes, c.panel(self.level).group),
             _ => self.lanes * kernels::MAX_PANELS,
         }
     }
@@ -317,7 +318,7 @@ impl Core {
     /// Bytes of a column packed for [`Core::gemv`].
     pub fn column_bytes(&self) -> usize {
         match self.path {
-            Path::Codes(_) => self.k.div_ceil(CHUNK) * NATURAL,
+            Path::Codes(_) | Path::Rounded(_) => self.k.div_ceil(CHUNK) * NATURAL,
             _ => 4 * float::padded(self.k),
         }
         .next_multiple_of(64)
@@ -326,7 +327,7 @@ impl Core {
     /// Bytes of a whole block of columns packed for [`Core::gemm`].
     pub fn block_bytes(&self) -> usize {
         match self.path {
-            Path::Codes(c) if !self.in_tiles() => {
+            Path::Codes(c) => {
                 let group = c.panel(self.level).group;
                 self.k.div_ceil(kernels::step(group)) * kernels::block_step(self.cols, group)
             }
@@ -338,7 +339,7 @@ impl Core {
     /// Bytes of a panel.
     pub fn panel_bytes(&self) -> usize {
         match self.path {
-            Path::Codes(c) if !self.in_tiles() => {
+            Path::Codes(c) => {
                 let Panel { group, min, .. } = c.panel(self.level);
                 let step = kernels::panel_step(self.lanes, group, min);
                 self.k.div_ceil(kernels::step(group)) * step
@@ -406,7 +407,7 @@ impl Core {
     pub unsafe fn pack(&self, ty: Type, src: *const u8, n_cols: usize, col: usize, dst: *mut u8) {
         let cols = n_cols.next_multiple_of(self.part());
         match self.path {
-            Path::Codes(c) if !self.in_tiles() || cols == 0 => {
+            Path::Codes(c) => {
                 let Panel {
                     group, min, bias, ..
                 } = c.panel(self.level);
@@ -476,7 +477,7 @@ impl Core {
         // SAFETY: the caller's promise; decoded rows lie in `scratch` one after the other.
         unsafe {
             match self.path {
-                Path::Codes(c) if self.in_tiles() => (c.unpack_tiles)(args),
+                Path::Rounded(c) => (c.unpack_tiles)(args),
                 Path::Codes(c) => c.unpack.run(self.level, args),
                 // Two values are as wide as one of f32, and are moved alike.
                 Path::Floats(_) if self.packing != Packing::Plain => {
@@ -529,9 +530,10 @@ impl Core {
             n_rows,
         };
         let width = dst.len().div_ceil(self.part()) - 1;
-        // SAFETY: the CPU has the instructions where pairs or tiles are in use; the rest is the caller's promise.
         match self.packing {
+            // SAFETY: the CPU has the instructions where pairs are in use; the rest is the caller's promise.
             Packing::Pairs => return unsafe { pairs::GEMM[width](args) },
+            // SAFETY: the caller's promise.
             Packing::Tiles => return unsafe { GEMM_TILES.run(self.level, args) },
             Packing::Plain => {}
         }
@@ -622,7 +624,7 @@ impl Core {
                     dst: dst.as_ptr().add(done),
                 };
                 match self.path {
-                    Path::Codes(c) => c.gemv[which].run(self.level, args),
+                    Path::Codes(c) | Path::Rounded(c) => c.gemv[which].run(self.level, args),
                     Path::Floats(f) => f.gemv[which].run(self.level, args),
                     Path::Decoded(info) => {
                         let mut at = [std::ptr::null_mut(); DIRECT];
