@@ -641,6 +641,7 @@ impl Job {
             .wrapping_add(n_rows.div_ceil(core.lanes) * panel_bytes);
         let mut up = [[const { MaybeUninit::uninit() }; MAX_PANELS * MAX_ROWS]; MAX_COLS];
         let mut gate = [[const { MaybeUninit::uninit() }; MAX_PANELS * MAX_ROWS]; MAX_COLS];
+        let (up, gate) = (pointers(&mut up), pointers(&mut gate));
         // SAFETY: rows, columns and results are inside their tensors; the buffers have room for panels times a block.
         unsafe {
             let _tiles = core.tiles();
@@ -668,19 +669,19 @@ impl Job {
                     let n = core.gemm_rows().min(n_rows - r);
                     let offset = r / core.lanes * panel_bytes;
                     let panel = at.panels.add(offset);
-                    let dst = dst.map(|d| d.wrapping_add(r));
                     match &self.gated {
                         None => core.gemm(panel, block, n, &dst[..n_cols]),
                         Some(g) => {
-                            core.gemm(panel, block, n, &pointers(&mut up)[..n_cols]);
+                            core.gemm(panel, block, n, &up[..n_cols]);
                             let panel = gates.add(offset);
-                            core.gemm(panel, block, n, &pointers(&mut gate)[..n_cols]);
+                            core.gemm(panel, block, n, &gate[..n_cols]);
                             for c in 0..n_cols {
-                                let (up, gate) =
-                                    (up[c].as_mut_ptr().cast(), gate[c].as_mut_ptr().cast());
-                                self.combine(g, s.matrix, row + r, n, gate, up, dst[c]);
+                                self.combine(g, s.matrix, row + r, n, gate[c], up[c], dst[c]);
                             }
                         }
+                    }
+                    for d in &mut dst[..n_cols] {
+                        *d = d.wrapping_add(n);
                     }
                 }
             }
