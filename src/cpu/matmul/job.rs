@@ -320,18 +320,17 @@ impl Job {
 
     fn scratch(&self) -> Scratch {
         let (cols, segments) = (self.total_cols(), self.max_segments());
-        let cores = [&self.core, &self.core_of_many];
+        // No segment has more columns than all.
+        let cores = [&self.core, self.core(cols)];
         // Segments of few columns take more room per column than whole blocks; and each may end in a part of a block.
         let packed = match self.experts {
             None => segments.saturating_mul(self.packed_bytes(cols / segments.max(1))),
             Some(_) => {
-                let whole = cores.map(|core| {
-                    let bytes = core.block_bytes();
-                    let of_column = bytes.div_ceil(core.cols);
-                    cols.saturating_mul(of_column)
-                        .saturating_add(segments.saturating_mul(bytes))
-                });
-                let whole = whole[0].max(whole[1]);
+                let block = cores.map(Core::block_bytes);
+                let column = [0, 1].map(|i| block[i].div_ceil(cores[i].cols));
+                let whole = cols
+                    .saturating_mul(column[0].max(column[1]))
+                    .saturating_add(segments.saturating_mul(block[0].max(block[1])));
                 let direct = cols
                     .min(segments.saturating_mul(DIRECT))
                     .saturating_mul(self.core.column_bytes());
