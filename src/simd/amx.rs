@@ -97,11 +97,29 @@ pub unsafe fn products<const A: usize>(
     b: [*const u8; 2],
     out: *mut Sums,
 ) {
+    // These lines, with the loop over steps at label 2.
     #[cfg(target_arch = "x86_64")]
-    if A == 2 {
-        // SAFETY: the caller's promise; `out` has room for four tiles.
-        unsafe {
+    macro_rules! sums {
+        ($($line:literal,)*) => {
             std::arch::asm!(
+                $($line,)*
+                steps = inout(reg) steps => _,
+                a = inout(reg) a => _,
+                b0 = inout(reg) b[0] => _,
+                b1 = inout(reg) b[1] => _,
+                out = in(reg) out,
+                row = in(reg) 64usize,
+                out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+                out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+                options(nostack),
+            )
+        };
+    }
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: the caller's promise; `out` has room for what is stored, two tiles or four.
+    unsafe {
+        if A == 2 {
+            sums!(
                 "tilezero tmm0",
                 "tilezero tmm1",
                 "tilezero tmm2",
@@ -127,21 +145,9 @@ pub unsafe fn products<const A: usize>(
                 "tilestored [{out} + {row} + 1024], tmm1",
                 "tilestored [{out} + {row} + 2048], tmm2",
                 "tilestored [{out} + {row} + 3072], tmm3",
-                steps = inout(reg) steps => _,
-                a = inout(reg) a => _,
-                b0 = inout(reg) b[0] => _,
-                b1 = inout(reg) b[1] => _,
-                out = in(reg) out,
-                row = in(reg) 64usize,
-                out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
-                out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
-                options(nostack),
             );
-        }
-    } else {
-        // SAFETY: the caller's promise; `out` has room for two tiles.
-        unsafe {
-            std::arch::asm!(
+        } else {
+            sums!(
                 "tilezero tmm0",
                 "tilezero tmm1",
                 "test {steps}, {steps}",
@@ -160,14 +166,6 @@ pub unsafe fn products<const A: usize>(
                 "3:",
                 "tilestored [{out} + {row}], tmm0",
                 "tilestored [{out} + {row} + 1024], tmm1",
-                steps = inout(reg) steps => _,
-                a = inout(reg) a => _,
-                b0 = inout(reg) b[0] => _,
-                b1 = inout(reg) b[1] => _,
-                out = in(reg) out,
-                row = in(reg) 64usize,
-                out("tmm0") _, out("tmm1") _, out("tmm4") _, out("tmm6") _, out("tmm7") _,
-                options(nostack),
             );
         }
     }
