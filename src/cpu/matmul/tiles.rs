@@ -1,7 +1,7 @@
-//! Products of bf16 by AMX, for types that are decoded to codes and for bf16. A core begins one product of two tiles
-//! in 16 cycles; that is four times what its dot products of bytes do meanwhile, and sums stay where they are. (Tiles of bytes are twice
-//! as fast, but their sums must be taken out and scaled 32 values after 32: no gain.) Weights are rounded to bf16 with their scales, activations too: to 8 significant bits each, where
-//! codes of activations have no more than that for the largest of 32 values.
+//! Products of bf16 by AMX, for types that are decoded to codes and for bf16. A core begins one product of two tiles in 16 cycles; that is
+//! four times what its dot products of bytes do meanwhile, and sums stay where they are. (Tiles of bytes are twice as fast, but their sums
+//! must be taken out and scaled 32 values after 32: no gain.) Weights are rounded to bf16 with their scales, activations too: to 8
+//! significant bits each, where codes of activations have no more than that for the largest of 32 values.
 //!
 //! Per [`STEP`] values:
 //!
