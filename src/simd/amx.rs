@@ -97,10 +97,21 @@ pub unsafe fn products<const A: usize>(
     b: [*const u8; 2],
     out: *mut Sums,
 ) {
+    // Tiles of `b` come from the second-level cache, and a core that is shared with another thread can't look far enough ahead for them.
+    // So lines of the step after the next are asked for, every second one: the CPU brings its neighbour.
+    #[cfg(target_arch = "x86_64")]
+    macro_rules! ask {
+        () => {
+            ".irp at, 2048, 2176, 2304, 2432, 2560, 2688, 2816, 2944
+            prefetcht0 [{b0} + \\at]
+            prefetcht0 [{b1} + \\at]
+            .endr"
+        };
+    }
     // These lines, with the loop over steps at label 2.
     #[cfg(target_arch = "x86_64")]
     macro_rules! sums {
-        ($($line:literal,)*) => {
+        ($($line:expr,)*) => {
             std::arch::asm!(
                 $($line,)*
                 steps = inout(reg) steps => _,
@@ -135,6 +146,7 @@ pub unsafe fn products<const A: usize>(
                 "tileloadd tmm7, [{b1} + {row}]",
                 "tdpbf16ps tmm2, tmm4, tmm7",
                 "tdpbf16ps tmm3, tmm5, tmm7",
+                ask!(),
                 "add {a}, 2048",
                 "add {b0}, 1024",
                 "add {b1}, 1024",
@@ -158,6 +170,7 @@ pub unsafe fn products<const A: usize>(
                 "tdpbf16ps tmm0, tmm4, tmm6",
                 "tileloadd tmm7, [{b1} + {row}]",
                 "tdpbf16ps tmm1, tmm4, tmm7",
+                ask!(),
                 "add {a}, 1024",
                 "add {b0}, 1024",
                 "add {b1}, 1024",

@@ -1,10 +1,13 @@
 //! The table of compiled kernels, and [`Core`]: the steps of a product for one type of weights at one level, on plain pointers.
 
+use std::ops::Range;
+
 use super::float::{self, PackArgs};
 use super::kernels::{
     self, Gemm, GemmArgs, Gemv, GemvArgs, NATURAL, Panel, Quantize, QuantizeArgs, Unpack,
     UnpackArgs, WIDE,
 };
+use super::tiles::PieceArgs;
 use super::weights::{CHUNK, Weights};
 use super::{codebooks, iqk, kquants, legacy, pairs, tiles, trellis};
 use crate::quant::{Interleaved, Type, TypeInfo};
@@ -25,7 +28,7 @@ pub struct Codes {
     /// Without and with [`Simd::VNNI`](crate::simd::Simd::VNNI).
     panels: [Panel; 2],
     unpack: Compiled<UnpackArgs>,
-    unpack_tiles: unsafe fn(UnpackArgs),
+    unpack_tiles: unsafe fn(UnpackArgs, Range<usize>),
     /// For 1, 2 and 4 columns.
     gemv: [Compiled<GemvArgs>; 3],
 }
@@ -178,7 +181,7 @@ static GEMM_F32: ByWidth = [
     Compiled::new::<float::Gemm<2>>(),
     Compiled::new::<float::Gemm<3>>(),
 ];
-static GEMM_TILES: Compiled<GemmArgs> = Compiled::new::<tiles::Gemm>();
+static GEMM_TILES: Compiled<PieceArgs> = Compiled::new::<tiles::Gemm>();
 
 /// How weights are multiplied.
 #[derive(Clone, Copy)]
@@ -307,11 +310,25 @@ impl Core {
         self.in_tiles().then(|| unsafe { Tiles::new() })
     }
 
-    /// Floats, or pairs, per row of panels and blocks of floats.
-    fn words(&self) -> usize {
+    /// Values of a row that a panel holds: all, or the rows of a product are multiplied piece by piece, each but the last of so many.
+    /// (Interleaved rows are taken apart whole.)
+    pub fn depth(&self) -> usize {
+        match self.in_tiles() && self.interleaved.is_none() {
+            true => self.k.min(tiles::DEPTH),
+            false => self.k,
+        }
+    }
+
+    /// The piece of a row that begins at value `from`.
+    fn piece(&self, from: usize) -> Range<usize> {
+        from..self.k.min(from + self.depth())
+    }
+
+    /// Floats, or pairs, for so many values of a row in panels and blocks of floats.
+    fn words(&self, k: usize) -> usize {
         match self.packing {
-            Packing::Plain => self.k,
-            Packing::Pairs | Packing::Tiles => self.k / 2,
+            Packing::Plain => k,
+            Packing::Pairs | Packing::Tiles => k / 2,
         }
     }
 
@@ -331,7 +348,7 @@ impl Core {
                 let group = c.panel(self.level).group;
                 self.k.div_ceil(kernels::step(group)) * kernels::block_step(self.cols, group)
             }
-            _ => 4 * float::padded(self.words()) * self.cols,
+            _ => 4 * float::padded(self.words(self.k)) * self.cols,
         }
         .next_multiple_of(64)
     }
@@ -344,7 +361,7 @@ impl Core {
                 let step = kernels::panel_step(self.lanes, group, min);
                 self.k.div_ceil(kernels::step(group)) * step
             }
-            _ => 4 * float::padded(self.words()) * self.lanes,
+            _ => 4 * float::padded(self.words(self.depth())) * self.lanes,
         }
         .next_multiple_of(64)
     }
@@ -445,17 +462,19 @@ impl Core {
         }
     }
 
-    /// Unpacks `n_rows` rows (no more than a panel has) to a panel; row `first` of the matrix is the first of them.
+    /// Unpacks `n_rows` rows (no more than a panel has) to a panel, or the piece of them that begins at value `from`; row `first` of
+    /// the matrix is the first of them.
     ///
     /// # Safety
     /// The rows (or the groups they are in) are readable, `panel` and `scratch` as large as said; `first` is a multiple of
-    /// the rows of a panel or of a group.
+    /// the rows of a panel or of a group, `from` of [`Core::depth`].
     pub unsafe fn unpack(
         &self,
         mut rows: *const u8,
         stride: usize,
         first: usize,
         n_rows: usize,
+        from: usize,
         panel: *mut u8,
         mut scratch: *mut u8,
     ) {
@@ -477,12 +496,13 @@ impl Core {
         // SAFETY: the caller's promise; decoded rows lie in `scratch` one after the other.
         unsafe {
             match self.path {
-                Path::Rounded(c) => (c.unpack_tiles)(args),
+                Path::Rounded(c) => (c.unpack_tiles)(args, self.piece(from)),
                 Path::Codes(c) => c.unpack.run(self.level, args),
-                // Two values are as wide as one of f32, and are moved alike.
+                // Two values of bf16 are as wide as one of f32, and are moved alike.
                 Path::Floats(_) if self.packing != Packing::Plain => {
-                    let k = self.words();
-                    F32.unpack.run(self.level, UnpackArgs { k, ..args })
+                    let rows = rows.add(size_of::<half::bf16>() * from);
+                    let k = self.words(self.piece(from).len());
+                    F32.unpack.run(self.level, UnpackArgs { rows, k, ..args })
                 }
                 Path::Floats(f) => f.unpack.run(self.level, args),
                 Path::Decoded(info) => {
@@ -514,27 +534,44 @@ impl Core {
     }
 
     /// The first `n_rows` rows of one or more panels, which lie one after the other, times a block of `dst.len()` columns; writes
-    /// to each pointer of `dst`.
+    /// to each pointer of `dst`. If panels are of a piece of rows, the block is multiplied as far as that; all pieces but the first add
+    /// to what is there.
     ///
     /// # Safety
     /// Panels and `block` are filled for so many rows (at most [`Core::gemm_rows`]) and columns; each pointer of `dst` points to `n_rows` values.
-    /// What [`Core::tiles`] returned on this thread lives.
-    pub unsafe fn gemm(&self, panel: *const u8, block: *const u8, n_rows: usize, dst: &[*mut f32]) {
-        let args = GemmArgs {
+    /// `from` is as for [`Core::unpack`]. What [`Core::tiles`] returned on this thread lives.
+    pub unsafe fn gemm(
+        &self,
+        panel: *const u8,
+        block: *const u8,
+        n_rows: usize,
+        from: usize,
+        dst: &[*mut f32],
+    ) {
+        let width = dst.len().div_ceil(self.part()) - 1;
+        // Written where the kernel reads them: a copy would wait until results that the last kernel wrote have left the core.
+        let args = |block, k| GemmArgs {
             panel,
             panel_stride: self.panel_bytes(),
             block,
-            k: self.k,
+            k,
             dst: dst.as_ptr(),
             n_cols: dst.len(),
             n_rows,
         };
-        let width = dst.len().div_ceil(self.part()) - 1;
         match self.packing {
             // SAFETY: the CPU has the instructions where pairs are in use; the rest is the caller's promise.
-            Packing::Pairs => return unsafe { pairs::GEMM[width](args) },
-            // SAFETY: the caller's promise.
-            Packing::Tiles => return unsafe { GEMM_TILES.run(self.level, args) },
+            Packing::Pairs => return unsafe { pairs::GEMM[width](args(block, self.k)) },
+            Packing::Tiles => {
+                let cols = tiles::LANES * (width + 1);
+                let skip = size_of::<half::bf16>() * cols * from;
+                let piece = PieceArgs {
+                    piece: args(block.wrapping_add(skip), self.piece(from).len()),
+                    add: from > 0,
+                };
+                // SAFETY: the caller's promise.
+                return unsafe { GEMM_TILES.run(self.level, piece) };
+            }
             Packing::Plain => {}
         }
         let kernels = match self.path {
@@ -553,7 +590,7 @@ impl Core {
             _ => &GEMM_F32,
         };
         // SAFETY: the caller's promise.
-        unsafe { kernels[width].run(self.level, args) }
+        unsafe { kernels[width].run(self.level, args(block, self.k)) }
     }
 
     /// Rows times `dst.len()` columns; writes to each pointer of `dst`. Interleaved rows are whole groups.

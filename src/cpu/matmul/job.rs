@@ -31,6 +31,10 @@ pub(super) const MANY: usize = 128;
 /// Columns whose values are fewer are packed by each thread for itself: cheaper than to meet.
 const ALONE: usize = 8192;
 
+/// The sums of a gate's rows that are multiplied at once with a block of columns.
+type GateSums = [[MaybeUninit<f32>; GATE_ROWS]; MAX_COLS];
+const GATE_ROWS: usize = MAX_PANELS * MAX_ROWS;
+
 /// `act(gate · x) * (up · x)`.
 #[derive(Clone, Copy)]
 struct Gated {
@@ -104,12 +108,13 @@ struct Segment {
 struct Scratch {
     /// Packed columns that all threads share; 0 if each has its own.
     shared: usize,
-    /// Each thread's: segments, columns by expert, columns per expert, packed columns, panels, scratch of the core.
+    /// Each thread's: segments, columns by expert, columns per expert, packed columns, panels, sums of gates, scratch of the core.
     segments: usize,
     list: usize,
     counts: usize,
     own: usize,
     panels: usize,
+    gates: usize,
     core: usize,
 }
 
@@ -121,6 +126,7 @@ impl Scratch {
             self.counts,
             self.own,
             self.panels,
+            self.gates,
             self.core,
         ];
         parts.into_iter().fold(0, usize::saturating_add)
@@ -261,6 +267,11 @@ impl Job {
         }
     }
 
+    /// Whether rows are multiplied piece by piece, so that the sums of a unit's gates are kept until all are.
+    fn in_pieces(&self, core: &Core) -> bool {
+        core.depth() < core.k
+    }
+
     /// Columns over all segments.
     fn total_cols(&self) -> usize {
         match self.experts {
@@ -340,11 +351,21 @@ impl Job {
         let packed = align(packed);
         let alone = self.packs_alone();
         // Fewer segments than the most have larger units, up to one segment's.
-        let panels = cores.map(|core| {
+        let rows = cores.map(|core| {
             let rows = [1, segments].map(|n| self.panel_rows(core, n));
-            (rows[0].max(rows[1]) / core.lanes)
-                .saturating_mul(core.panel_bytes())
+            rows[0].max(rows[1])
+        });
+        let panels = [0, 1].map(|i| {
+            (rows[i] / cores[i].lanes)
+                .saturating_mul(cores[i].panel_bytes())
                 .saturating_mul(if self.gated.is_some() { 2 } else { 1 })
+        });
+        let gates = [0, 1].map(|i| match &self.gated {
+            Some(_) if self.in_pieces(cores[i]) => (size_of::<GateSums>()
+                * rows[i].div_ceil(GATE_ROWS))
+            .saturating_mul(cols.div_ceil(MAX_COLS)),
+            Some(_) => size_of::<GateSums>(),
+            None => 0,
         });
         Scratch {
             shared: if alone { 0 } else { packed },
@@ -355,6 +376,7 @@ impl Job {
                 .map_or(0, |_| align(self.matrices[0].saturating_mul(4))),
             own: if alone { packed } else { 0 },
             panels: align(panels[0].max(panels[1])),
+            gates: gates[0].max(gates[1]),
             core: self.core.scratch_bytes(),
         }
     }
@@ -496,7 +518,8 @@ impl Job {
             let counts = list.add(sizes.list);
             let own_packed = counts.add(sizes.counts);
             let panels = own_packed.add(sizes.own);
-            let scratch = panels.add(sizes.panels);
+            let gates = panels.add(sizes.panels);
+            let scratch = gates.add(sizes.gates);
             let list = list.cast::<u32>();
             let (n_segments, n_units) = self.lay_out(segments, list, counts.cast());
             let segments = std::slice::from_raw_parts(segments, n_segments);
@@ -525,6 +548,7 @@ impl Job {
                     list,
                     packed: packed.add(segments[s].offset),
                     panels,
+                    gates: gates.cast(),
                     scratch,
                 };
                 if at.seg.blocks_per_unit == 0 {
@@ -626,7 +650,7 @@ impl Job {
     /// Panels times blocks of columns.
     ///
     /// # Safety
-    /// The columns are packed, `panels` has room for the unit's rows.
+    /// The columns are packed, `panels` and `gates` have room for the unit's rows.
     unsafe fn panel_unit(&self, at: &Place, unit: usize) {
         let (s, core) = (at.seg, self.core(at.seg.n_cols));
         let by_rows = self.n_rows.div_ceil(s.rows_per_unit);
@@ -635,54 +659,62 @@ impl Job {
         let first = unit / by_rows * s.blocks_per_unit;
         let last = (first + s.blocks_per_unit).min(s.n_cols.div_ceil(core.cols));
         let panel_bytes = core.panel_bytes();
-        let gates = at
+        let gate_panels = at
             .panels
             .wrapping_add(n_rows.div_ceil(core.lanes) * panel_bytes);
-        let mut up = [[const { MaybeUninit::uninit() }; MAX_PANELS * MAX_ROWS]; MAX_COLS];
-        let mut gate = [[const { MaybeUninit::uninit() }; MAX_PANELS * MAX_ROWS]; MAX_COLS];
-        let (up, gate) = (pointers(&mut up), pointers(&mut gate));
-        // SAFETY: rows, columns and results are inside their tensors; the buffers have room for panels times a block.
+        // SAFETY: rows, columns and results are inside their tensors; panels and sums of gates have room for the unit's.
         unsafe {
             let _tiles = core.tiles();
             let weights = self.matrix(s.matrix).add(row * self.stride[0]);
-            for r in (0..n_rows).step_by(core.lanes) {
-                let offset = r / core.lanes * panel_bytes;
-                let n = core.lanes.min(n_rows - r);
-                let rows = weights.add(r * self.stride[0]);
-                let panel = at.panels.add(offset);
-                core.unpack(rows, self.stride[0], row + r, n, panel, at.scratch);
-                if let Some(g) = &self.gated {
-                    let rows = rows.offset(g.gate);
-                    let panel = gates.add(offset);
-                    core.unpack(rows, self.stride[0], row + r, n, panel, at.scratch);
-                }
-            }
-            for b in first..last {
-                let block = at.packed.add(b * core.block_bytes());
-                let n_cols = core.cols.min(s.n_cols - b * core.cols);
-                let mut dst = [std::ptr::null_mut(); MAX_COLS];
-                for (c, d) in dst[..n_cols].iter_mut().enumerate() {
-                    *d = self.column(s, at.list, b * core.cols + c).1.add(row);
-                }
-                for r in (0..n_rows).step_by(core.gemm_rows()) {
-                    let n = core.gemm_rows().min(n_rows - r);
+            let mut from = 0;
+            loop {
+                let ends = from + core.depth() >= core.k;
+                for r in (0..n_rows).step_by(core.lanes) {
                     let offset = r / core.lanes * panel_bytes;
-                    let panel = at.panels.add(offset);
-                    match &self.gated {
-                        None => core.gemm(panel, block, n, &dst[..n_cols]),
-                        Some(g) => {
-                            core.gemm(panel, block, n, &up[..n_cols]);
-                            let panel = gates.add(offset);
-                            core.gemm(panel, block, n, &gate[..n_cols]);
-                            for c in 0..n_cols {
-                                self.combine(g, s.matrix, row + r, n, gate[c], up[c], dst[c]);
+                    let n = core.lanes.min(n_rows - r);
+                    let unpack = |rows: *const u8, panels: *mut u8| {
+                        let (rows, panel) = (rows.add(r * self.stride[0]), panels.add(offset));
+                        core.unpack(rows, self.stride[0], row + r, n, from, panel, at.scratch);
+                    };
+                    unpack(weights, at.panels);
+                    if let Some(g) = &self.gated {
+                        unpack(weights.offset(g.gate), gate_panels);
+                    }
+                }
+                let mut gates = at.gates;
+                for b in first..last {
+                    let block = at.packed.add(b * core.block_bytes());
+                    let n_cols = core.cols.min(s.n_cols - b * core.cols);
+                    let mut dst = [std::ptr::null_mut(); MAX_COLS];
+                    for (c, d) in dst[..n_cols].iter_mut().enumerate() {
+                        *d = self.column(s, at.list, b * core.cols + c).1.add(row);
+                    }
+                    let dst = &mut dst[..n_cols];
+                    for r in (0..n_rows).step_by(core.gemm_rows()) {
+                        let n = core.gemm_rows().min(n_rows - r);
+                        let offset = r / core.lanes * panel_bytes;
+                        core.gemm(at.panels.add(offset), block, n, from, dst);
+                        if let Some(g) = &self.gated {
+                            let sums = pointers(&mut *gates);
+                            core.gemm(gate_panels.add(offset), block, n, from, &sums[..n_cols]);
+                            if ends {
+                                for (&mut up, gate) in dst.iter_mut().zip(sums) {
+                                    self.combine(g, s.matrix, row + r, n, gate, up, up);
+                                }
+                            }
+                            if self.in_pieces(core) {
+                                gates = gates.add(1);
                             }
                         }
-                    }
-                    for d in &mut dst[..n_cols] {
-                        *d = d.wrapping_add(n);
+                        for d in &mut *dst {
+                            *d = d.wrapping_add(n);
+                        }
                     }
                 }
+                if ends {
+                    break;
+                }
+                from += core.depth();
             }
         }
     }
@@ -727,6 +759,7 @@ struct Place<'a> {
     /// The segment's packed columns.
     packed: *const u8,
     panels: *mut u8,
+    gates: *mut GateSums,
     scratch: *mut u8,
 }
 

@@ -220,6 +220,7 @@ fn every_type_at_every_level_and_odd_shapes() {
             (3 * long, 37),
             (18 * 32, 16),
             (13 * 8, 19),
+            (tiles::DEPTH + long, 21),
         ] {
             if k % info.width() != 0 {
                 continue;
@@ -237,8 +238,8 @@ fn every_type_at_every_level_and_odd_shapes() {
                 let w = get(w);
                 let in_bf16 = in_bf16(&input[..k * m]);
                 for level in levels() {
-                    // Only tiles are for so many.
-                    if m >= MANY && level != Level::Amx {
+                    // Only tiles are for so many, and for rows in pieces.
+                    if (m >= MANY || k > tiles::DEPTH) && level != Level::Amx {
                         continue;
                     }
                     let x = seen(&input[..k * m], info.ty, k, m, level);
@@ -431,9 +432,9 @@ fn gates_are_fused() {
         .into_iter()
         .zip(ops)
     {
-        for m in [1, 2, 30, 130] {
-            let (k, n) = (256, 76);
-            let ctx = Context::new(4 << 20, false).unwrap();
+        for (m, k) in [(1, 256), (2, 256), (30, 256), (130, 256), (130, 2560)] {
+            let n = 76;
+            let ctx = Context::new(8 << 20, false).unwrap();
             let up = ctx.new_tensor(ty, &[k, n]).unwrap();
             let gate = ctx.new_tensor(ty, &[k, n]).unwrap();
             let x = ctx.new_tensor(Type::F32, &[k, m]).unwrap();
@@ -460,7 +461,7 @@ fn gates_are_fused() {
                     let (u, su) = dot(&up[row * k..][..k], x);
                     let (g, sg) = dot(&gate[row * k..][..k], x);
                     let size = (1.0 + su) * (1.0 + sg);
-                    let what = format!("{ty:?} {op:?} {level:?} {row} {col}");
+                    let what = format!("{ty:?} {op:?} {level:?} k={k} {row} {col}");
                     let want = (act(op, g, u), size);
                     check_within(&what, got, want, tolerance(ty, k, m, level));
                 }

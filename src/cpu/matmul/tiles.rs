@@ -13,6 +13,7 @@
 
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
+use std::ops::Range;
 
 use super::float::PackArgs;
 use super::kernels::{GemmArgs, UnpackArgs};
@@ -26,6 +27,9 @@ pub const COLS: usize = 32;
 pub const LANES: usize = 16;
 /// Values per tile.
 const STEP: usize = 32;
+/// Values of a row that are multiplied at a time, so that panels can have many rows and stay in the second-level cache: each column is
+/// read, from a cache further away, once for all of them. A multiple of [`CHUNK`](super::weights::CHUNK).
+pub const DEPTH: usize = 2048;
 
 /// Whether rows of `k` weights are multiplied so.
 pub fn suit(level: Level, k: usize) -> bool {
@@ -54,7 +58,7 @@ impl<T: Element> Kernel for Pack<T> {
     }
 }
 
-/// Unpacks rows of a type to a panel.
+/// Unpacks some values of rows of a type to a panel; the first is a multiple of [`DEPTH`].
 ///
 /// # Safety
 /// The CPU has [`Level::Amx`]; the pointers are as the fields say.
@@ -62,7 +66,7 @@ impl<T: Element> Kernel for Pack<T> {
 #[target_feature(
     enable = "avx,avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi,avx512bf16"
 )]
-pub unsafe fn unpack<W: Weights>(a: UnpackArgs) {
+pub unsafe fn unpack<W: Weights>(a: UnpackArgs, values: Range<usize>) {
     use super::kernels::{Aligned, MAX_TAIL, words_to_lanes};
     use super::weights::CHUNK;
 
@@ -70,19 +74,20 @@ pub unsafe fn unpack<W: Weights>(a: UnpackArgs) {
     let s = unsafe { crate::simd::Zmm::<true>::new() };
     let mut rows = Aligned([[half::bf16::ZERO; CHUNK]; LANES]);
     let mut tail = [0; MAX_TAIL];
-    for chunk in 0..a.k.div_ceil(CHUNK) {
-        let pairs = CHUNK.min(a.k - CHUNK * chunk) / 2;
-        // SAFETY: the rows are inside the matrix; the panel has room for every value of `k`.
+    let mut out = a.panel;
+    for first in values.clone().step_by(CHUNK) {
+        let pairs = CHUNK.min(values.end - first) / 2;
+        // SAFETY: the rows are inside the matrix; the panel has room for all of these values.
         unsafe {
             for r in 0..LANES {
-                let (row, at) = a.chunk::<W>(r, chunk, &mut tail);
+                let (row, at) = a.chunk::<W>(r, first / CHUNK, &mut tail);
                 decode::<W>(s, row, at, rows.0[r].as_mut_ptr());
             }
-            let out = a.panel.add(chunk * CHUNK * 2 * LANES);
             for i in (0..pairs).step_by(8) {
                 let from = rows.0.as_ptr().cast::<u8>().add(4 * i);
                 words_to_lanes(s, from, 2 * CHUNK, out.add(4 * LANES * i));
             }
+            out = out.add(4 * LANES * pairs);
         }
     }
 }
@@ -135,18 +140,26 @@ unsafe fn decode<W: Weights>(
 
 /// No other CPU [`suit`]s.
 #[cfg(not(target_arch = "x86_64"))]
-pub unsafe fn unpack<W: Weights>(_: UnpackArgs) {}
+pub unsafe fn unpack<W: Weights>(_: UnpackArgs, _: Range<usize>) {}
+
+#[derive(Clone, Copy)]
+pub struct PieceArgs {
+    /// Panels, block and `k` are of some values of rows.
+    pub piece: GemmArgs,
+    /// Whether sums are added to those that are there, of values before.
+    pub add: bool,
+}
 
 /// One panel or two times a column block of one tile or two.
 pub struct Gemm;
 
 impl Kernel for Gemm {
-    type Args = GemmArgs;
+    type Args = PieceArgs;
 
     /// [`Tiles`](crate::simd::amx::Tiles) live on this thread. Panels and block are filled for such a block and `k` values, a multiple of
     /// [`STEP`]; `dst` has `n_cols` pointers, each to `n_rows` values.
     #[inline(always)]
-    unsafe fn run<S: Simd>(s: S, a: GemmArgs) {
+    unsafe fn run<S: Simd>(s: S, PieceArgs { piece: a, add }: PieceArgs) {
         let mut sums = [const { MaybeUninit::<Sums>::uninit() }; 4];
         let (steps, panels) = (a.k / STEP, a.panels(LANES));
         let blocks = a.n_cols.div_ceil(LANES);
@@ -164,8 +177,12 @@ impl Kernel for Gemm {
                     // SAFETY: the sums of these panels and columns are written; the rest is the caller's promise.
                     unsafe {
                         let sums = sums[blocks * p + c / LANES].assume_init_ref();
-                        let x = s.load(sums.0[c % LANES].as_ptr().add(i % LANES));
-                        s.store_part(a.dst.add(c).read().add(i), x, a.n_rows - i);
+                        let mut x = s.load(sums.0[c % LANES].as_ptr().add(i % LANES));
+                        let dst = a.dst.add(c).read().add(i);
+                        if add {
+                            x = s.add(x, s.load_part(dst, a.n_rows - i));
+                        }
+                        s.store_part(dst, x, a.n_rows - i);
                     }
                 }
             }
