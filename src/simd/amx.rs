@@ -88,10 +88,13 @@ pub struct Sums(pub [[f32; 16]; 16]);
 /// Sums of `steps` products of tiles of bf16: each of one or two tiles `a` (row `i`: 32 values) with each of two tiles `b` (row `i`,
 /// lane `j`: values `2 i` and `2 i + 1` of what row by row of `a` is multiplied with). `out[A p + q]` is `a[q] · b[p]`, f32.
 ///
+/// With two `PARTS`, values are sums of two bf16, the second at most half of what the last bit of the first stands for; tiles of first
+/// parts are followed by those of the second parts. Products of two second parts, some 18 bits below, are left out.
+///
 /// # Safety
-/// [`Tiles`] live on this thread; `a` points to `A` tiles per step, each of `b` to one, `out` to `2 A` tiles.
+/// [`Tiles`] live on this thread; `a` points to `A · PARTS` tiles per step, each of `b` to `PARTS`, `out` to `2 A` tiles.
 #[inline(always)]
-pub unsafe fn products<const A: usize>(
+pub unsafe fn products<const A: usize, const PARTS: usize>(
     steps: usize,
     a: *const u8,
     b: [*const u8; 2],
@@ -101,19 +104,28 @@ pub unsafe fn products<const A: usize>(
     // So lines of the step after the next are asked for, every second one: the CPU brings its neighbour.
     #[cfg(target_arch = "x86_64")]
     macro_rules! ask {
-        () => {
-            ".irp at, 2048, 2176, 2304, 2432, 2560, 2688, 2816, 2944
-            prefetcht0 [{b0} + \\at]
-            prefetcht0 [{b1} + \\at]
-            .endr"
+        ($lines:literal) => {
+            concat!(
+                ".irp at, ",
+                $lines,
+                "\nprefetcht0 [{b0} + \\at]\nprefetcht0 [{b1} + \\at]\n.endr"
+            )
         };
     }
-    // These lines, with the loop over steps at label 2.
+    // The loop over steps, with what begins and ends it.
     #[cfg(target_arch = "x86_64")]
     macro_rules! sums {
-        ($($line:expr,)*) => {
+        ([$($before:literal,)*] [$($step:expr,)*] [$($after:literal,)*]) => {
             std::arch::asm!(
-                $($line,)*
+                $($before,)*
+                "test {steps}, {steps}",
+                "jz 3f",
+                "2:",
+                $($step,)*
+                "dec {steps}",
+                "jnz 2b",
+                "3:",
+                $($after,)*
                 steps = inout(reg) steps => _,
                 a = inout(reg) a => _,
                 b0 = inout(reg) b[0] => _,
@@ -127,17 +139,46 @@ pub unsafe fn products<const A: usize>(
         };
     }
     #[cfg(target_arch = "x86_64")]
+    macro_rules! one {
+        ([$($step:expr,)*]) => {
+            sums!(
+                ["tilezero tmm0", "tilezero tmm1",]
+                [$($step,)*]
+                ["tilestored [{out} + {row}], tmm0", "tilestored [{out} + {row} + 1024], tmm1",]
+            )
+        };
+    }
+    #[cfg(target_arch = "x86_64")]
+    macro_rules! two {
+        ([$($step:expr,)*]) => {
+            sums!(
+                ["tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3",]
+                [$($step,)*]
+                [
+                    "tilestored [{out} + {row}], tmm0",
+                    "tilestored [{out} + {row} + 1024], tmm1",
+                    "tilestored [{out} + {row} + 2048], tmm2",
+                    "tilestored [{out} + {row} + 3072], tmm3",
+                ]
+            )
+        };
+    }
+    #[cfg(target_arch = "x86_64")]
     // SAFETY: the caller's promise; `out` has room for what is stored, two tiles or four.
     unsafe {
-        if A == 2 {
-            sums!(
-                "tilezero tmm0",
-                "tilezero tmm1",
-                "tilezero tmm2",
-                "tilezero tmm3",
-                "test {steps}, {steps}",
-                "jz 3f",
-                "2:",
+        match (A, PARTS) {
+            (1, 1) => one!([
+                "tileloadd tmm4, [{a} + {row}]",
+                "tileloadd tmm6, [{b0} + {row}]",
+                "tdpbf16ps tmm0, tmm4, tmm6",
+                "tileloadd tmm7, [{b1} + {row}]",
+                "tdpbf16ps tmm1, tmm4, tmm7",
+                ask!("2048, 2176, 2304, 2432, 2560, 2688, 2816, 2944"),
+                "add {a}, 1024",
+                "add {b0}, 1024",
+                "add {b1}, 1024",
+            ]),
+            (2, 1) => two!([
                 "tileloadd tmm4, [{a} + {row}]",
                 "tileloadd tmm6, [{b0} + {row}]",
                 "tdpbf16ps tmm0, tmm4, tmm6",
@@ -146,40 +187,59 @@ pub unsafe fn products<const A: usize>(
                 "tileloadd tmm7, [{b1} + {row}]",
                 "tdpbf16ps tmm2, tmm4, tmm7",
                 "tdpbf16ps tmm3, tmm5, tmm7",
-                ask!(),
+                ask!("2048, 2176, 2304, 2432, 2560, 2688, 2816, 2944"),
                 "add {a}, 2048",
                 "add {b0}, 1024",
                 "add {b1}, 1024",
-                "dec {steps}",
-                "jnz 2b",
-                "3:",
-                "tilestored [{out} + {row}], tmm0",
-                "tilestored [{out} + {row} + 1024], tmm1",
-                "tilestored [{out} + {row} + 2048], tmm2",
-                "tilestored [{out} + {row} + 3072], tmm3",
-            );
-        } else {
-            sums!(
-                "tilezero tmm0",
-                "tilezero tmm1",
-                "test {steps}, {steps}",
-                "jz 3f",
-                "2:",
+            ]),
+            // Each sum: first parts, the second of `b`, the second of `a`; so that columns have the same in blocks of one tile.
+            (1, 2) => one!([
                 "tileloadd tmm4, [{a} + {row}]",
                 "tileloadd tmm6, [{b0} + {row}]",
                 "tdpbf16ps tmm0, tmm4, tmm6",
                 "tileloadd tmm7, [{b1} + {row}]",
                 "tdpbf16ps tmm1, tmm4, tmm7",
-                ask!(),
-                "add {a}, 1024",
-                "add {b0}, 1024",
-                "add {b1}, 1024",
-                "dec {steps}",
-                "jnz 2b",
-                "3:",
-                "tilestored [{out} + {row}], tmm0",
-                "tilestored [{out} + {row} + 1024], tmm1",
-            );
+                "tileloadd tmm5, [{b0} + {row} + 1024]",
+                "tdpbf16ps tmm0, tmm4, tmm5",
+                "tileloadd tmm5, [{b1} + {row} + 1024]",
+                "tdpbf16ps tmm1, tmm4, tmm5",
+                "tileloadd tmm4, [{a} + {row} + 1024]",
+                "tdpbf16ps tmm0, tmm4, tmm6",
+                "tdpbf16ps tmm1, tmm4, tmm7",
+                ask!("4096, 4224, 4352, 4480, 4608, 4736, 4864, 4992"),
+                ask!("5120, 5248, 5376, 5504, 5632, 5760, 5888, 6016"),
+                "add {a}, 2048",
+                "add {b0}, 2048",
+                "add {b1}, 2048",
+            ]),
+            _ => two!([
+                "tileloadd tmm4, [{a} + {row}]",
+                "tileloadd tmm6, [{b0} + {row}]",
+                "tdpbf16ps tmm0, tmm4, tmm6",
+                "tileloadd tmm5, [{a} + {row} + 2048]",
+                "tdpbf16ps tmm1, tmm5, tmm6",
+                "tileloadd tmm7, [{b1} + {row}]",
+                "tdpbf16ps tmm2, tmm4, tmm7",
+                "tdpbf16ps tmm3, tmm5, tmm7",
+                "tileloadd tmm6, [{b0} + {row} + 1024]",
+                "tdpbf16ps tmm0, tmm4, tmm6",
+                "tdpbf16ps tmm1, tmm5, tmm6",
+                "tileloadd tmm6, [{b1} + {row} + 1024]",
+                "tdpbf16ps tmm2, tmm4, tmm6",
+                "tdpbf16ps tmm3, tmm5, tmm6",
+                "tileloadd tmm4, [{a} + {row} + 1024]",
+                "tdpbf16ps tmm2, tmm4, tmm7",
+                "tileloadd tmm5, [{a} + {row} + 3072]",
+                "tdpbf16ps tmm3, tmm5, tmm7",
+                "tileloadd tmm6, [{b0} + {row}]",
+                "tdpbf16ps tmm0, tmm4, tmm6",
+                "tdpbf16ps tmm1, tmm5, tmm6",
+                ask!("4096, 4224, 4352, 4480, 4608, 4736, 4864, 4992"),
+                ask!("5120, 5248, 5376, 5504, 5632, 5760, 5888, 6016"),
+                "add {a}, 4096",
+                "add {b0}, 2048",
+                "add {b1}, 2048",
+            ]),
         }
     }
     #[cfg(not(target_arch = "x86_64"))]

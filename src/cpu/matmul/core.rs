@@ -144,7 +144,7 @@ struct Floats {
     unpack: Compiled<UnpackArgs>,
     pack: Compiled<PackArgs>,
     pack_pairs: Compiled<PackArgs>,
-    pack_tiles: Compiled<PackArgs>,
+    pack_tiles: [Compiled<PackArgs>; 2],
     gemv: [Compiled<GemvArgs>; 3],
 }
 
@@ -154,7 +154,10 @@ impl Floats {
             unpack: Compiled::new::<float::Unpack<T>>(),
             pack: Compiled::new::<float::Pack<T, false>>(),
             pack_pairs: Compiled::new::<float::Pack<T, true>>(),
-            pack_tiles: Compiled::new::<tiles::Pack<T>>(),
+            pack_tiles: [
+                Compiled::new::<tiles::Pack<T, 1>>(),
+                Compiled::new::<tiles::Pack<T, 2>>(),
+            ],
             gemv: [
                 Compiled::new::<float::Gemv<T, 1>>(),
                 Compiled::new::<float::Gemv<T, 2>>(),
@@ -181,7 +184,13 @@ static GEMM_F32: ByWidth = [
     Compiled::new::<float::Gemm<2>>(),
     Compiled::new::<float::Gemm<3>>(),
 ];
-static GEMM_TILES: Compiled<PieceArgs> = Compiled::new::<tiles::Gemm>();
+/// To tiles of two parts.
+static UNPACK_F16: Compiled<UnpackArgs> = Compiled::new::<tiles::Unpack<half::f16>>();
+/// Of values in one part, and in two.
+static GEMM_TILES: [Compiled<PieceArgs>; 2] = [
+    Compiled::new::<tiles::Gemm<1>>(),
+    Compiled::new::<tiles::Gemm<2>>(),
+];
 
 /// How weights are multiplied.
 #[derive(Clone, Copy)]
@@ -205,6 +214,8 @@ enum Packing {
     Pairs,
     /// Tiles of bf16, see [`tiles`].
     Tiles,
+    /// Tiles of values that are sums of two bf16.
+    TwoTiles,
 }
 
 /// The steps of a product with rows of `k` weights of one type, at one level.
@@ -262,16 +273,20 @@ impl Core {
         })
     }
 
-    /// The same product, of so many columns that they are worth tiles: codes take longer to unpack to them.
+    /// The same product, of so many columns that they are worth tiles: codes and f16 take longer to unpack to them.
     pub fn of_many(&self) -> Core {
-        match self.path {
-            Path::Codes(codes) if tiles::suit(self.level, self.k) => Core {
-                path: Path::Rounded(codes),
-                packing: Packing::Tiles,
-                cols: tiles::COLS,
-                ..*self
-            },
-            _ => *self,
+        let (path, packing) = match self.path {
+            _ if !tiles::suit(self.level, self.k) => return *self,
+            Path::Codes(codes) => (Path::Rounded(codes), Packing::Tiles),
+            Path::Floats(f) if std::ptr::eq(f, &F16) => (self.path, Packing::TwoTiles),
+            _ => return *self,
+        };
+        let cols = tiles::COLS;
+        Core {
+            path,
+            packing,
+            cols,
+            ..*self
         }
     }
 
@@ -298,7 +313,7 @@ impl Core {
 
     /// Whether panels and blocks are [`tiles`].
     pub fn in_tiles(&self) -> bool {
-        self.packing == Packing::Tiles
+        matches!(self.packing, Packing::Tiles | Packing::TwoTiles)
     }
 
     /// What this thread needs for [`Core::gemm`], as long as it lives.
@@ -324,10 +339,10 @@ impl Core {
         from..self.k.min(from + self.depth())
     }
 
-    /// Floats, or pairs, for so many values of a row in panels and blocks of floats.
+    /// Words of 32 bits for so many values of a row in panels and blocks of floats.
     fn words(&self, k: usize) -> usize {
         match self.packing {
-            Packing::Plain => k,
+            Packing::Plain | Packing::TwoTiles => k,
             Packing::Pairs | Packing::Tiles => k / 2,
         }
     }
@@ -452,7 +467,8 @@ impl Core {
                 if let Some(floats) = Floats::find(ty) {
                     let pack = match self.packing {
                         Packing::Pairs if cols > 0 => &floats.pack_pairs,
-                        Packing::Tiles if cols > 0 => &floats.pack_tiles,
+                        Packing::Tiles if cols > 0 => &floats.pack_tiles[0],
+                        Packing::TwoTiles if cols > 0 => &floats.pack_tiles[1],
                         _ => &floats.pack,
                     };
                     // SAFETY: the caller's promise.
@@ -498,13 +514,20 @@ impl Core {
             match self.path {
                 Path::Rounded(c) => (c.unpack_tiles)(args, self.piece(from)),
                 Path::Codes(c) => c.unpack.run(self.level, args),
-                // Two values of bf16 are as wide as one of f32, and are moved alike.
-                Path::Floats(_) if self.packing != Packing::Plain => {
-                    let rows = rows.add(size_of::<half::bf16>() * from);
-                    let k = self.words(self.piece(from).len());
-                    F32.unpack.run(self.level, UnpackArgs { rows, k, ..args })
+                Path::Floats(f) if self.packing == Packing::Plain => {
+                    f.unpack.run(self.level, args);
                 }
-                Path::Floats(f) => f.unpack.run(self.level, args),
+                // Of two bytes each.
+                Path::Floats(_) => {
+                    let rows = rows.add(2 * from);
+                    let k = self.words(self.piece(from).len());
+                    let args = UnpackArgs { rows, k, ..args };
+                    match self.packing {
+                        Packing::TwoTiles => UNPACK_F16.run(self.level, args),
+                        // Two values of bf16 are as wide as one of f32, and are moved alike.
+                        _ => F32.unpack.run(self.level, args),
+                    }
+                }
                 Path::Decoded(info) => {
                     let decoded = scratch.cast::<f32>();
                     for r in 0..n_rows {
@@ -562,15 +585,20 @@ impl Core {
         match self.packing {
             // SAFETY: the CPU has the instructions where pairs are in use; the rest is the caller's promise.
             Packing::Pairs => return unsafe { pairs::GEMM[width](args(block, self.k)) },
-            Packing::Tiles => {
+            Packing::Tiles | Packing::TwoTiles => {
                 let cols = tiles::LANES * (width + 1);
-                let skip = size_of::<half::bf16>() * cols * from;
+                let skip = 4 * self.words(from) * cols;
+                let parts = if self.packing == Packing::TwoTiles {
+                    2
+                } else {
+                    1
+                };
                 let piece = PieceArgs {
                     piece: args(block.wrapping_add(skip), self.piece(from).len()),
                     add: from > 0,
                 };
                 // SAFETY: the caller's promise.
-                return unsafe { GEMM_TILES.run(self.level, piece) };
+                return unsafe { GEMM_TILES[parts - 1].run(self.level, piece) };
             }
             Packing::Plain => {}
         }

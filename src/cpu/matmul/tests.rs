@@ -114,7 +114,7 @@ fn get(t: Tensor) -> Vec<f32> {
 /// Activations as a product of `m` columns with a type sees them: rounded to 8 bits per 32 values, or more, if it has a kernel on codes; to
 /// bf16 if that is in tiles.
 fn seen(x: &[f32], ty: Type, k: usize, m: usize, level: Level) -> Vec<f64> {
-    if in_tiles(ty, k, m, level) {
+    if in_tiles(ty, k, m, level) && plain(ty) != Type::F16 {
         return in_bf16(x);
     }
     if is_decoded(ty) {
@@ -133,7 +133,8 @@ fn in_bf16(x: &[f32]) -> Vec<f64> {
 fn in_tiles(ty: Type, k: usize, m: usize, level: Level) -> bool {
     let ty = plain(ty);
     let from = if ty == Type::Bf16 { DIRECT + 1 } else { MANY };
-    m >= from && (ty == Type::Bf16 || !is_decoded(ty)) && tiles::suit(level, k)
+    let takes = matches!(ty, Type::Bf16 | Type::F16) || !is_decoded(ty);
+    m >= from && takes && tiles::suit(level, k)
 }
 
 /// Rounded to 8 bits per `group` values.
@@ -194,9 +195,10 @@ fn tolerance(ty: Type, k: usize, m: usize, level: Level) -> f64 {
         _ if shares && m > DIRECT && !in_tiles(ty, k, m, level) => 5e-3,
         // Its values are rounded to whole numbers, as the reference multiplies them.
         Type::Iq6_k => 2e-2,
-        // To half of what the last of 8 bits stands for.
-        _ if plain(ty) != Type::Bf16 && in_tiles(ty, k, m, level) => 1.0 / 256.0,
-        _ => 4e-6,
+        // Bf16 are as they are. Of others half of what the last of 8 bits stands for is lost or, of f16 and activations, of 16 bits each.
+        _ if plain(ty) == Type::Bf16 || !in_tiles(ty, k, m, level) => 4e-6,
+        _ if plain(ty) == Type::F16 => 8e-6,
+        _ => 1.0 / 256.0,
     }
 }
 

@@ -1,12 +1,16 @@
-//! Products of bf16 by AMX, for types that are decoded to codes and for bf16. A core begins one product of two tiles in 16 cycles; that is
+//! Products of bf16 by AMX, for types that are decoded to codes, for bf16 and for f16. A core begins one product of two tiles in 16 cycles; that is
 //! four times what its dot products of bytes do meanwhile, and sums stay where they are. (Tiles of bytes are twice as fast, but their sums
 //! must be taken out and scaled 32 values after 32: no gain.) Weights are rounded to bf16 with their scales, activations too: to 8
 //! significant bits each, where codes of activations have no more than that for the largest of 32 values.
+//!
+//! Weights of f16 are sums of two bf16, and activations are then rounded to such sums: 16 bits, for three products instead of one.
 //!
 //! Per [`STEP`] values:
 //!
 //! * *Panel*: a tile, 16 rows; per pair of values a vector (lane `r`: the pair of row `r`).
 //! * *Column block*: one tile or two, 16 columns each: per column its 32 values.
+//!
+//! Of two `PARTS`, the tile of the second follows that of the first.
 
 // Loops over vectors index several arrays, see `float`.
 #![allow(clippy::needless_range_loop)]
@@ -16,7 +20,7 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use super::float::PackArgs;
-use super::kernels::{GemmArgs, UnpackArgs};
+use super::kernels::{Aligned, GemmArgs, UnpackArgs, words_to_lanes};
 use super::weights::Weights;
 use crate::simd::amx::{self, Sums};
 use crate::simd::{Element, Kernel, Level, Simd};
@@ -25,8 +29,11 @@ use crate::simd::{Element, Kernel, Level, Simd};
 pub const COLS: usize = 32;
 /// Columns, and rows, of a tile.
 pub const LANES: usize = 16;
-/// Values per tile.
+/// Values of a row or column in a tile.
 const STEP: usize = 32;
+/// Values of a tile, and their bytes.
+const TILE: usize = LANES * STEP;
+const BYTES: usize = TILE * size_of::<half::bf16>();
 /// Values of a row that are multiplied at a time, so that panels can have many rows and stay in the second-level cache: each column is
 /// read, from a cache further away, once for all of them. A multiple of [`CHUNK`](super::weights::CHUNK).
 pub const DEPTH: usize = 2048;
@@ -36,22 +43,75 @@ pub fn suit(level: Level, k: usize) -> bool {
     level == Level::Amx && k.is_multiple_of(STEP)
 }
 
-/// Brings one column into a block of `cols` columns.
-pub struct Pack<T>(PhantomData<T>);
+/// Stores [`STEP`] values as one bf16 each or, in the tile behind, a second one of what the first leaves.
+///
+/// # Safety
+/// `src` points to the values, `dst` to a row of the first of `PARTS` tiles.
+#[inline(always)]
+unsafe fn store<S: Simd, T: Element, const PARTS: usize>(
+    s: S,
+    src: *const T,
+    dst: *mut half::bf16,
+) {
+    for i in (0..STEP).step_by(S::N) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let (x, first) = (T::load(s, src.add(i), STEP), dst.add(i));
+            s.store_bf16(first, x);
+            if PARTS == 2 {
+                let rest = s.sub(x, half::bf16::load(s, first, STEP));
+                s.store_bf16(first.add(TILE), rest);
+            }
+        }
+    }
+}
 
-impl<T: Element> Kernel for Pack<T> {
+/// Brings one column into a block of `cols` columns.
+pub struct Pack<T, const PARTS: usize>(PhantomData<T>);
+
+impl<T: Element, const PARTS: usize> Kernel for Pack<T, PARTS> {
     type Args = PackArgs;
 
     /// `k` is a multiple of [`STEP`]; the block has room for it.
     #[inline(always)]
     unsafe fn run<S: Simd>(s: S, a: PackArgs) {
-        let src = a.src.cast::<T>();
+        let (tile, row) = (a.col / LANES, a.col % LANES);
         for at in (0..a.k).step_by(STEP) {
             // SAFETY: the caller's promise.
             unsafe {
-                let dst = a.dst.cast::<half::bf16>().add(at * a.cols + STEP * a.col);
-                for i in (0..STEP).step_by(S::N) {
-                    s.store_bf16(dst.add(i), T::load(s, src.add(at + i), STEP));
+                let dst = a.dst.cast::<half::bf16>().add(PARTS * a.cols * at);
+                let dst = dst.add(PARTS * TILE * tile + STEP * row);
+                store::<S, T, PARTS>(s, a.src.cast::<T>().add(at), dst);
+            }
+        }
+    }
+}
+
+/// Brings rows into a panel of two parts.
+pub struct Unpack<T>(PhantomData<T>);
+
+impl<T: Element> Kernel for Unpack<T> {
+    type Args = UnpackArgs;
+
+    /// The pointers are as the fields say, `k` is a multiple of [`STEP`]; vectors have as many lanes as the panel.
+    #[inline(always)]
+    unsafe fn run<S: Simd>(s: S, a: UnpackArgs) {
+        let mut rows = Aligned([half::bf16::ZERO; 2 * TILE]);
+        for at in (0..a.k).step_by(STEP) {
+            // SAFETY: the rows are inside the matrix; the panel has room for all values, two bf16 each.
+            unsafe {
+                for r in 0..LANES {
+                    let row = a.rows.add(a.stride * r.min(a.n_rows - 1)).cast::<T>();
+                    let dst = rows.0.as_mut_ptr().add(STEP * r);
+                    store::<S, T, 2>(s, row.add(at), dst);
+                }
+                let mut out = a.panel.add(2 * BYTES / STEP * at);
+                for part in 0..2 {
+                    let from = rows.0.as_ptr().add(TILE * part).cast::<u8>();
+                    for half in 0..2 {
+                        words_to_lanes(s, from.add(STEP * half), 2 * STEP, out);
+                        out = out.add(BYTES / 2);
+                    }
                 }
             }
         }
@@ -67,7 +127,7 @@ impl<T: Element> Kernel for Pack<T> {
     enable = "avx,avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi,avx512bf16"
 )]
 pub unsafe fn unpack<W: Weights>(a: UnpackArgs, values: Range<usize>) {
-    use super::kernels::{Aligned, MAX_TAIL, words_to_lanes};
+    use super::kernels::MAX_TAIL;
     use super::weights::CHUNK;
 
     // SAFETY: the caller's promise.
@@ -151,9 +211,9 @@ pub struct PieceArgs {
 }
 
 /// One panel or two times a column block of one tile or two.
-pub struct Gemm;
+pub struct Gemm<const PARTS: usize>;
 
-impl Kernel for Gemm {
+impl<const PARTS: usize> Kernel for Gemm<PARTS> {
     type Args = PieceArgs;
 
     /// [`Tiles`](crate::simd::amx::Tiles) live on this thread. Panels and block are filled for such a block and `k` values, a multiple of
@@ -167,8 +227,8 @@ impl Kernel for Gemm {
         unsafe {
             let sums = sums.as_mut_ptr().cast();
             match blocks {
-                1 => amx::products::<1>(steps, a.block, panels, sums),
-                _ => amx::products::<2>(steps, a.block, panels, sums),
+                1 => amx::products::<1, PARTS>(steps, a.block, panels, sums),
+                _ => amx::products::<2, PARTS>(steps, a.block, panels, sums),
             }
         }
         for p in 0..a.n_rows.div_ceil(LANES) {
