@@ -85,20 +85,31 @@ impl Drop for Tiles {
 #[repr(C, align(64))]
 pub struct Sums(pub [[f32; 16]; 16]);
 
+/// Where tiles of sums are.
+#[derive(Clone, Copy)]
+pub struct Out {
+    /// The first row of each.
+    pub tiles: [*mut f32; 4],
+    /// Bytes from one row to the next.
+    pub stride: usize,
+    /// Whether sums are added to those that are there.
+    pub add: bool,
+}
+
 /// Sums of `steps` products of tiles of bf16: each of one or two tiles `a` (row `i`: 32 values) with each of two tiles `b` (row `i`,
-/// lane `j`: values `2 i` and `2 i + 1` of what row by row of `a` is multiplied with). `out[A p + q]` is `a[q] · b[p]`, f32.
+/// lane `j`: values `2 i` and `2 i + 1` of what row by row of `a` is multiplied with). Tile `A p + q` of `out` is `a[q] · b[p]`, f32.
 ///
 /// With two `PARTS`, values are sums of two bf16, the second at most half of what the last bit of the first stands for; tiles of first
 /// parts are followed by those of the second parts. Products of two second parts, some 18 bits below, are left out.
 ///
 /// # Safety
-/// [`Tiles`] live on this thread; `a` points to `A · PARTS` tiles per step, each of `b` to `PARTS`, `out` to `2 A` tiles.
+/// [`Tiles`] live on this thread; `a` points to `A · PARTS` tiles per step, each of `b` to `PARTS`; of `out` the first `2 A` tiles are used.
 #[inline(always)]
 pub unsafe fn products<const A: usize, const PARTS: usize>(
     steps: usize,
     a: *const u8,
     b: [*const u8; 2],
-    out: *mut Sums,
+    out: &Out,
 ) {
     // Tiles of `b` come from the second-level cache, and a core that is shared with another thread can't look far enough ahead for them.
     // So lines of the step after the next are asked for, every second one: the CPU brings its neighbour.
@@ -112,12 +123,18 @@ pub unsafe fn products<const A: usize, const PARTS: usize>(
             )
         };
     }
-    // The loop over steps, with what begins and ends it.
+    // Tiles are loaded or cleared, the loop over steps, tiles are stored.
     #[cfg(target_arch = "x86_64")]
     macro_rules! sums {
-        ([$($before:literal,)*] [$($step:expr,)*] [$($after:literal,)*]) => {
+        ($(($tile:literal, $at:literal))* [$($step:expr,)*]) => {
             std::arch::asm!(
-                $($before,)*
+                "test {add}, {add}",
+                "jz 4f",
+                $(concat!("tileloadd ", $tile, ", [", $at, " + {stride}]"),)*
+                "jmp 5f",
+                "4:",
+                $(concat!("tilezero ", $tile),)*
+                "5:",
                 "test {steps}, {steps}",
                 "jz 3f",
                 "2:",
@@ -125,13 +142,18 @@ pub unsafe fn products<const A: usize, const PARTS: usize>(
                 "dec {steps}",
                 "jnz 2b",
                 "3:",
-                $($after,)*
+                $(concat!("tilestored [", $at, " + {stride}], ", $tile),)*
                 steps = inout(reg) steps => _,
                 a = inout(reg) a => _,
                 b0 = inout(reg) b[0] => _,
                 b1 = inout(reg) b[1] => _,
-                out = in(reg) out,
+                add = in(reg) usize::from(out.add),
+                stride = in(reg) out.stride,
                 row = in(reg) 64usize,
+                out0 = in(reg) out.tiles[0],
+                out1 = in(reg) out.tiles[1],
+                out2 = in(reg) out.tiles[2],
+                out3 = in(reg) out.tiles[3],
                 out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
                 out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
                 options(nostack),
@@ -141,30 +163,17 @@ pub unsafe fn products<const A: usize, const PARTS: usize>(
     #[cfg(target_arch = "x86_64")]
     macro_rules! one {
         ([$($step:expr,)*]) => {
-            sums!(
-                ["tilezero tmm0", "tilezero tmm1",]
-                [$($step,)*]
-                ["tilestored [{out} + {row}], tmm0", "tilestored [{out} + {row} + 1024], tmm1",]
-            )
+            sums!(("tmm0", "{out0}") ("tmm1", "{out1}") [$($step,)* "/* {out2} {out3} */",])
         };
     }
     #[cfg(target_arch = "x86_64")]
     macro_rules! two {
         ([$($step:expr,)*]) => {
-            sums!(
-                ["tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3",]
-                [$($step,)*]
-                [
-                    "tilestored [{out} + {row}], tmm0",
-                    "tilestored [{out} + {row} + 1024], tmm1",
-                    "tilestored [{out} + {row} + 2048], tmm2",
-                    "tilestored [{out} + {row} + 3072], tmm3",
-                ]
-            )
+            sums!(("tmm0", "{out0}") ("tmm1", "{out1}") ("tmm2", "{out2}") ("tmm3", "{out3}") [$($step,)*])
         };
     }
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: the caller's promise; `out` has room for what is stored, two tiles or four.
+    // SAFETY: the caller's promise.
     unsafe {
         match (A, PARTS) {
             (1, 1) => one!([

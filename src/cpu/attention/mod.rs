@@ -2,7 +2,7 @@
 //! holding all scores (<https://arxiv.org/abs/2205.14135>). Nothing else lives here: soft-max on its own is in `ops`.
 //!
 //! All query heads that share a key head are worked on together, with a tile of keys and values at a time. For many rows a tile
-//! is converted to f32 once for all of them, few rows meet it as it is stored. Queries are rounded to q8_0 where the keys are
+//! is converted to f32 once for all of them, or brought to [`tiles`] where the CPU multiplies those; few rows meet it as it is stored. Queries are rounded to q8_0 where the keys are
 //! quantized, so that scores are those of a product with such keys. Many queries are shared among the team by tiles of queries. Few queries over many
 //! keys are shared by chunks of keys, whose results are combined at the end; where chunks begin does not depend on the
 //! number of threads, so neither does the result.
@@ -10,8 +10,9 @@
 mod kernels;
 #[cfg(test)]
 mod tests;
+mod tiles;
 
-use half::f16;
+use half::{bf16, f16};
 use kernels::{AHEAD, Ahead, Kernels, Softening, State, TILE};
 
 use super::ops::{View, alibi_slope};
@@ -19,9 +20,10 @@ use super::task::Task;
 use crate::graph::{Tensor, params};
 use crate::quant::Type;
 use crate::simd;
+use crate::simd::amx::Tiles;
 
-/// Rows (queries times heads) that are worked on together, at most.
-const ROWS: usize = 96;
+/// Rows (queries times heads) that are worked on together, at most: as floats, and in tiles, which keys and values take longer to be brought to.
+const ROWS: [usize; 2] = [96, 192];
 /// Queries that are few enough to share work by chunks of keys.
 const FEW: usize = 8;
 /// Rows whose scores are computed one by one instead of by a matrix product with the transposed keys.
@@ -49,6 +51,8 @@ struct Attention {
     /// Keys per chunk, and chunks.
     chunk: usize,
     chunks: usize,
+    /// Whether products of many rows are of [`tiles`].
+    in_tiles: bool,
 }
 
 impl Attention {
@@ -84,7 +88,9 @@ impl Attention {
         }
         let p = params::FlashAttn::load(node);
         let per_key = n_head / n_head_kv;
-        let heads = per_key.min(ROWS);
+        let in_tiles = tiles::suit(simd::level(), k.ne[0], v.ne[0]);
+        let rows = ROWS[usize::from(in_tiles)];
+        let heads = per_key.min(rows);
         let chunk = match n_q {
             0..=FEW => n_kv.div_ceil(CHUNKS).next_multiple_of(CHUNK),
             _ => n_kv.max(1),
@@ -104,10 +110,11 @@ impl Attention {
             max_bias: p.max_bias,
             softcap: p.softcap,
             heads,
-            queries: (ROWS / heads).min(n_q).max(1),
+            queries: (rows / heads).min(n_q).max(1),
             groups: per_key.div_ceil(heads),
             chunk,
             chunks: n_kv.div_ceil(chunk).max(1),
+            in_tiles,
         })
     }
 
@@ -117,8 +124,7 @@ impl Attention {
 
     /// Floats of scratch memory of a worker.
     fn scratch_floats(&self) -> usize {
-        let (dk, dv, rows) = (self.k.ne[0], self.v.ne[0], self.rows());
-        Scratch::sizes(dk, dv, rows).iter().sum()
+        Scratch::sizes(self).iter().sum()
     }
 
     /// Floats of the result of a row in one chunk: its state.
@@ -149,21 +155,30 @@ struct Scratch {
     q: *mut f32,
     /// A tile of keys or values as f32, [TILE][dk or dv].
     tile: *mut f32,
-    /// Transposed keys, [dk][TILE].
+    /// Transposed keys, [dk][TILE]; or keys, then values, as tiles.
     keys: *mut f32,
     /// Scores, then weights, [rows][TILE].
     scores: *mut f32,
+    /// Queries and weights as tiles.
+    tiles: [*mut f32; 2],
     state: State,
 }
 
 impl Scratch {
     /// Floats of each part.
-    fn sizes(dk: usize, dv: usize, rows: usize) -> [usize; 7] {
+    fn sizes(a: &Attention) -> [usize; 9] {
+        let (dk, dv, mut rows, mut tiled) = (a.k.ne[0], a.v.ne[0], a.rows(), 0);
+        if a.in_tiles {
+            rows = rows.next_multiple_of(tiles::ROWS);
+            tiled = rows;
+        }
         [
             rows * dk,
             TILE * dk.max(dv),
-            TILE * dk,
+            TILE * dk.max(dv),
             rows * TILE,
+            tiled * dk,
+            tiled * TILE,
             rows,
             rows,
             rows * dv,
@@ -172,12 +187,12 @@ impl Scratch {
     }
 
     fn of(task: &Task, a: &Attention) -> Scratch {
-        let (dk, dv) = (a.k.ne[0], a.v.ne[0]);
+        let dv = a.v.ne[0];
         let mut at = task
             .work
             .cast::<f32>()
             .wrapping_add(task.ith * a.scratch_floats());
-        let [q, tile, keys, scores, max, sum, out] = Scratch::sizes(dk, dv, a.rows()).map(|n| {
+        let [q, tile, keys, scores, queries, weights, max, sum, out] = Scratch::sizes(a).map(|n| {
             let part = at;
             at = at.wrapping_add(n);
             part
@@ -187,6 +202,7 @@ impl Scratch {
             tile,
             keys,
             scores,
+            tiles: [queries, weights],
             state: State { max, sum, out, dv },
         }
     }
@@ -308,8 +324,10 @@ unsafe fn compute(
         tile,
         keys,
         scores,
+        tiles: [queries, weights],
         state,
     } = *scratch;
+    let in_tiles = a.in_tiles && rows > FEW_ROWS;
     if let Asking::Far { fresh: true, .. } = asking
         && rows <= FEW_ROWS
     {
@@ -318,12 +336,17 @@ unsafe fn compute(
     }
     // SAFETY: see the caller's promise; each step stays inside the sizes of `Scratch::sizes`.
     unsafe {
+        // SAFETY: `in_tiles` is only said where the CPU has them.
+        let _tiles = in_tiles.then(|| Tiles::new());
         let mut row = 0;
         for head in piece.heads.clone() {
             for query in piece.queries.clone() {
                 a.q.convert([query, head, piece.seq], 0, dk, q.add(row * dk));
                 if a.k.info.quantized {
                     kernels.round_to_q8_0(dk, q.add(row * dk));
+                }
+                if in_tiles {
+                    tiles::left(dk, q.add(row * dk), row, queries);
                 }
                 *state.max.add(row) = f32::NEG_INFINITY;
                 *state.sum.add(row) = 0.0;
@@ -372,6 +395,17 @@ unsafe fn compute(
                     _ => Kernels::scores,
                 };
                 kernel(kernels, rows, n, dk, q, k, stride, scores, &ahead);
+            } else if in_tiles {
+                let (k, stride) = (a.k.row([first, at.head, at.seq]), a.k.nb[1]);
+                match a.k.info.ty {
+                    Type::F16 => tiles::columns::<f16>(n, dk, k, stride, keys),
+                    Type::Bf16 => tiles::columns::<bf16>(n, dk, k, stride, keys),
+                    _ => {
+                        let (k, ldk) = floats(kernels, &a.k, &at, tile);
+                        tiles::columns::<f32>(n, dk, k.cast(), 4 * ldk, keys);
+                    }
+                }
+                tiles::product([rows, n, dk], queries, keys, scores, TILE, false);
             } else {
                 let (k, ldk) = floats(kernels, &a.k, &at, tile);
                 kernels.transpose(n, dk, k, ldk, keys);
@@ -401,6 +435,18 @@ unsafe fn compute(
                     dv,
                 };
                 kernels.soften(n_queries, n, scores.add(at * TILE), &how, &state);
+            }
+            if in_tiles {
+                let (v, ldv) = floats(kernels, &a.v, &at, tile);
+                tiles::Kernels::get().rows(n, dv, v, ldv, keys);
+                let used = n.next_multiple_of(tiles::ROWS);
+                for row in 0..rows {
+                    let of_row = scores.add(row * TILE);
+                    std::ptr::write_bytes(of_row.add(n), 0, used - n);
+                    tiles::left(used, of_row, row, weights);
+                }
+                tiles::product([rows, dv, n], weights, keys, state.out, dv, true);
+                continue;
             }
             let (ty, v, stride) = if rows <= FEW_ROWS {
                 direct(kernels, &a.v, &at, tile)

@@ -144,7 +144,7 @@ struct Floats {
     unpack: Compiled<UnpackArgs>,
     pack: Compiled<PackArgs>,
     pack_pairs: Compiled<PackArgs>,
-    pack_tiles: [Compiled<PackArgs>; 2],
+    pack_tiles: [unsafe fn(PackArgs); 2],
     gemv: [Compiled<GemvArgs>; 3],
 }
 
@@ -154,10 +154,7 @@ impl Floats {
             unpack: Compiled::new::<float::Unpack<T>>(),
             pack: Compiled::new::<float::Pack<T, false>>(),
             pack_pairs: Compiled::new::<float::Pack<T, true>>(),
-            pack_tiles: [
-                Compiled::new::<tiles::Pack<T, 1>>(),
-                Compiled::new::<tiles::Pack<T, 2>>(),
-            ],
+            pack_tiles: [tiles::pack::<T, 1>, tiles::pack::<T, 2>],
             gemv: [
                 Compiled::new::<float::Gemv<T, 1>>(),
                 Compiled::new::<float::Gemv<T, 2>>(),
@@ -184,8 +181,6 @@ static GEMM_F32: ByWidth = [
     Compiled::new::<float::Gemm<2>>(),
     Compiled::new::<float::Gemm<3>>(),
 ];
-/// To tiles of two parts.
-static UNPACK_F16: Compiled<UnpackArgs> = Compiled::new::<tiles::Unpack<half::f16>>();
 /// Of values in one part, and in two.
 static GEMM_TILES: [Compiled<PieceArgs>; 2] = [
     Compiled::new::<tiles::Gemm<1>>(),
@@ -464,15 +459,17 @@ impl Core {
                     col,
                     dst: dst.cast(),
                 };
-                if let Some(floats) = Floats::find(ty) {
-                    let pack = match self.packing {
-                        Packing::Pairs if cols > 0 => &floats.pack_pairs,
-                        Packing::Tiles if cols > 0 => &floats.pack_tiles[0],
-                        Packing::TwoTiles if cols > 0 => &floats.pack_tiles[1],
-                        _ => &floats.pack,
-                    };
-                    // SAFETY: the caller's promise.
-                    unsafe { pack.run(self.level, args) }
+                let Some(floats) = Floats::find(ty) else {
+                    return;
+                };
+                // SAFETY: the caller's promise; tiles are only in use where the CPU has them.
+                unsafe {
+                    match self.packing {
+                        Packing::Pairs if cols > 0 => floats.pack_pairs.run(self.level, args),
+                        Packing::Tiles if cols > 0 => (floats.pack_tiles[0])(args),
+                        Packing::TwoTiles if cols > 0 => (floats.pack_tiles[1])(args),
+                        _ => floats.pack.run(self.level, args),
+                    }
                 }
             }
         }
@@ -523,7 +520,7 @@ impl Core {
                     let k = self.words(self.piece(from).len());
                     let args = UnpackArgs { rows, k, ..args };
                     match self.packing {
-                        Packing::TwoTiles => UNPACK_F16.run(self.level, args),
+                        Packing::TwoTiles => tiles::unpack_floats::<half::f16>(args),
                         // Two values of bf16 are as wide as one of f32, and are moved alike.
                         _ => F32.unpack.run(self.level, args),
                     }

@@ -4,12 +4,13 @@
 //! * [`weights`]: what a tensor type must tell: how its blocks become 8-bit codes and scales. `legacy`, `kquants`, `iqk`,
 //!   `codebooks`, `trellis`: the types.
 //! * `kernels`, `float`: the loops, written once over vectors; for 8-bit codes and for floats. `pairs`: for bf16 where CPUs have more for it.
+//!   `tiles`: for many columns where CPUs multiply tiles.
 //! * `core`: the table of compiled kernels; the steps of a product for one type.
 //! * `job`: what a node asks for, and how the team shares it.
 //!
 //! Few columns are multiplied with weights decoded in registers, at the speed of memory. For many columns a panel of rows is
 //! unpacked to interleaved codes that stay in the cache, and one kernel multiplies it with all of them. Activations are
-//! quantized to 8 bits per 32 values for quantized weights, and stay f32 for f32, f16 and bf16 weights (but see `pairs`).
+//! quantized to 8 bits per 32 values for quantized weights, and stay f32 for f32, f16 and bf16 weights (but see `pairs` and `tiles`).
 
 mod codebooks;
 mod core;
@@ -23,11 +24,13 @@ mod legacy;
 mod pairs;
 #[cfg(test)]
 mod tests;
-mod tiles;
+pub mod tiles;
 mod trellis;
 pub mod weights;
 
+pub use self::float::PackArgs;
 use self::job::Job;
+pub use self::kernels::UnpackArgs;
 use super::task::Task;
 use crate::graph::Tensor;
 use crate::simd;

@@ -15,14 +15,13 @@
 // Loops over vectors index several arrays, see `float`.
 #![allow(clippy::needless_range_loop)]
 
-use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use super::float::PackArgs;
 use super::kernels::{Aligned, GemmArgs, UnpackArgs, words_to_lanes};
 use super::weights::Weights;
-use crate::simd::amx::{self, Sums};
+use crate::simd::amx::{self, Out, Sums};
 use crate::simd::{Element, Kernel, Level, Simd};
 
 /// Columns of a whole block.
@@ -30,10 +29,10 @@ pub const COLS: usize = 32;
 /// Columns, and rows, of a tile.
 pub const LANES: usize = 16;
 /// Values of a row or column in a tile.
-const STEP: usize = 32;
+pub const STEP: usize = 32;
 /// Values of a tile, and their bytes.
 const TILE: usize = LANES * STEP;
-const BYTES: usize = TILE * size_of::<half::bf16>();
+pub const BYTES: usize = TILE * size_of::<half::bf16>();
 /// Values of a row that are multiplied at a time, so that panels can have many rows and stay in the second-level cache: each column is
 /// read, from a cache further away, once for all of them. A multiple of [`CHUNK`](super::weights::CHUNK).
 pub const DEPTH: usize = 2048;
@@ -46,72 +45,81 @@ pub fn suit(level: Level, k: usize) -> bool {
 /// Stores [`STEP`] values as one bf16 each or, in the tile behind, a second one of what the first leaves.
 ///
 /// # Safety
-/// `src` points to the values, `dst` to a row of the first of `PARTS` tiles.
+/// `src` points to the values, `dst` to a row of the first of `PARTS` tiles; the CPU has AVX512-BF16.
+#[cfg(target_arch = "x86_64")]
 #[inline(always)]
-unsafe fn store<S: Simd, T: Element, const PARTS: usize>(
-    s: S,
+unsafe fn store<T: Element, const PARTS: usize>(
+    s: crate::simd::Zmm<true>,
     src: *const T,
     dst: *mut half::bf16,
 ) {
-    for i in (0..STEP).step_by(S::N) {
-        // SAFETY: the caller's promise.
-        unsafe {
-            let (x, first) = (T::load(s, src.add(i), STEP), dst.add(i));
-            s.store_bf16(first, x);
-            if PARTS == 2 {
-                let rest = s.sub(x, half::bf16::load(s, first, STEP));
-                s.store_bf16(first.add(TILE), rest);
+    use std::arch::x86_64::*;
+
+    // SAFETY: the caller's promise; both vectors are of 16 values, and bf16 of both are as many bytes as one of them.
+    unsafe {
+        let mut x = [T::load(s, src, STEP), T::load(s, src.add(LANES), STEP)];
+        if PARTS == 2 {
+            let mut first = x;
+            for i in 0..2 {
+                // The upper half of a float, rounded, is a bf16.
+                let up = _mm512_add_epi32(_mm512_castps_si512(x[i]), _mm512_set1_epi32(0x8000));
+                first[i] = _mm512_castsi512_ps(_mm512_and_si512(up, _mm512_set1_epi32(!0xffff)));
+                x[i] = _mm512_sub_ps(x[i], first[i]);
             }
+            let first = _mm512_cvtne2ps_pbh(first[1], first[0]);
+            dst.cast::<__m512bh>().write_unaligned(first);
         }
+        let last = _mm512_cvtne2ps_pbh(x[1], x[0]);
+        let dst = dst.add((PARTS - 1) * TILE);
+        dst.cast::<__m512bh>().write_unaligned(last);
     }
 }
 
 /// Brings one column into a block of `cols` columns.
-pub struct Pack<T, const PARTS: usize>(PhantomData<T>);
-
-impl<T: Element, const PARTS: usize> Kernel for Pack<T, PARTS> {
-    type Args = PackArgs;
-
-    /// `k` is a multiple of [`STEP`]; the block has room for it.
-    #[inline(always)]
-    unsafe fn run<S: Simd>(s: S, a: PackArgs) {
-        let (tile, row) = (a.col / LANES, a.col % LANES);
+///
+/// # Safety
+/// The CPU has [`Level::Amx`]; `k` is a multiple of [`STEP`], and the block has room for it.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(
+    enable = "avx,avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi,avx512bf16"
+)]
+pub unsafe fn pack<T: Element, const PARTS: usize>(a: PackArgs) {
+    let (tile, row) = (a.col / LANES, a.col % LANES);
+    // SAFETY: the caller's promise.
+    unsafe {
+        let s = crate::simd::Zmm::<true>::new();
         for at in (0..a.k).step_by(STEP) {
-            // SAFETY: the caller's promise.
-            unsafe {
-                let dst = a.dst.cast::<half::bf16>().add(PARTS * a.cols * at);
-                let dst = dst.add(PARTS * TILE * tile + STEP * row);
-                store::<S, T, PARTS>(s, a.src.cast::<T>().add(at), dst);
-            }
+            let dst = a.dst.cast::<half::bf16>().add(PARTS * a.cols * at);
+            let dst = dst.add(PARTS * TILE * tile + STEP * row);
+            store::<T, PARTS>(s, a.src.cast::<T>().add(at), dst);
         }
     }
 }
 
-/// Brings rows into a panel of two parts.
-pub struct Unpack<T>(PhantomData<T>);
-
-impl<T: Element> Kernel for Unpack<T> {
-    type Args = UnpackArgs;
-
-    /// The pointers are as the fields say, `k` is a multiple of [`STEP`]; vectors have as many lanes as the panel.
-    #[inline(always)]
-    unsafe fn run<S: Simd>(s: S, a: UnpackArgs) {
-        let mut rows = Aligned([half::bf16::ZERO; 2 * TILE]);
+/// Brings rows of floats into a panel of two parts.
+///
+/// # Safety
+/// The CPU has [`Level::Amx`]; the pointers are as the fields say, `k` is a multiple of [`STEP`].
+#[cfg(target_arch = "x86_64")]
+#[target_feature(
+    enable = "avx,avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi,avx512bf16"
+)]
+pub unsafe fn unpack_floats<T: Element>(a: UnpackArgs) {
+    let mut rows = Aligned([half::bf16::ZERO; 2 * TILE]);
+    // SAFETY: the rows are inside the matrix; the panel has room for all values, two bf16 each.
+    unsafe {
+        let s = crate::simd::Zmm::<true>::new();
+        let mut out = a.panel;
         for at in (0..a.k).step_by(STEP) {
-            // SAFETY: the rows are inside the matrix; the panel has room for all values, two bf16 each.
-            unsafe {
-                for r in 0..LANES {
-                    let row = a.rows.add(a.stride * r.min(a.n_rows - 1)).cast::<T>();
-                    let dst = rows.0.as_mut_ptr().add(STEP * r);
-                    store::<S, T, 2>(s, row.add(at), dst);
-                }
-                let mut out = a.panel.add(2 * BYTES / STEP * at);
-                for part in 0..2 {
-                    let from = rows.0.as_ptr().add(TILE * part).cast::<u8>();
-                    for half in 0..2 {
-                        words_to_lanes(s, from.add(STEP * half), 2 * STEP, out);
-                        out = out.add(BYTES / 2);
-                    }
+            for r in 0..LANES {
+                let row = a.rows.add(a.stride * r.min(a.n_rows - 1)).cast::<T>();
+                store::<T, 2>(s, row.add(at), rows.0.as_mut_ptr().add(STEP * r));
+            }
+            for part in 0..2 {
+                let from = rows.0.as_ptr().add(TILE * part).cast::<u8>();
+                for half in 0..2 {
+                    words_to_lanes(s, from.add(STEP * half), 2 * STEP, out);
+                    out = out.add(BYTES / 2);
                 }
             }
         }
@@ -200,7 +208,15 @@ unsafe fn decode<W: Weights>(
 
 /// No other CPU [`suit`]s.
 #[cfg(not(target_arch = "x86_64"))]
-pub unsafe fn unpack<W: Weights>(_: UnpackArgs, _: Range<usize>) {}
+mod none {
+    use super::*;
+
+    pub unsafe fn pack<T: Element, const PARTS: usize>(_: PackArgs) {}
+    pub unsafe fn unpack_floats<T: Element>(_: UnpackArgs) {}
+    pub unsafe fn unpack<W: Weights>(_: UnpackArgs, _: Range<usize>) {}
+}
+#[cfg(not(target_arch = "x86_64"))]
+pub use none::*;
 
 #[derive(Clone, Copy)]
 pub struct PieceArgs {
@@ -225,10 +241,14 @@ impl<const PARTS: usize> Kernel for Gemm<PARTS> {
         let blocks = a.n_cols.div_ceil(LANES);
         // SAFETY: the caller's promise.
         unsafe {
-            let sums = sums.as_mut_ptr().cast();
+            let out = Out {
+                tiles: sums.each_mut().map(|tile| tile.as_mut_ptr().cast()),
+                stride: 4 * LANES,
+                add: false,
+            };
             match blocks {
-                1 => amx::products::<1, PARTS>(steps, a.block, panels, sums),
-                _ => amx::products::<2, PARTS>(steps, a.block, panels, sums),
+                1 => amx::products::<1, PARTS>(steps, a.block, panels, &out),
+                _ => amx::products::<2, PARTS>(steps, a.block, panels, &out),
             }
         }
         for p in 0..a.n_rows.div_ceil(LANES) {
