@@ -7,7 +7,7 @@ use ikrs::llama::params::{llama_batch, llama_context_params, llama_model_params,
 use crate::libs::Lib;
 use crate::models;
 
-/// SmolLM2 in one of the libraries; freed when dropped.
+/// A model in one of the libraries; freed when dropped.
 pub struct Session {
     pub lib: Lib,
     pub model: *mut c_void,
@@ -17,8 +17,14 @@ pub struct Session {
 }
 
 impl Session {
+    /// SmolLM2 as it is published.
     pub fn new(lib: Lib, n_ctx: u32) -> Session {
-        let path = models::model("smollm2-q4_1");
+        Session::of(lib, "smollm2-q4_1", n_ctx)
+    }
+
+    /// A model by its name in [`models::model`].
+    pub fn of(lib: Lib, model: &str, n_ctx: u32) -> Session {
+        let path = models::model(model);
         let path = CString::new(path.to_str().expect("a plain path")).expect("a plain path");
         type Load = unsafe extern "C" fn(*const c_char, llama_model_params) -> *mut c_void;
         type Init = unsafe extern "C" fn(*mut c_void, llama_context_params) -> *mut c_void;

@@ -30,17 +30,18 @@ fn restore(s: &Session, state: &[u8]) -> usize {
     unsafe { s.lib.get::<Set>("llama_state_set_data")(s.ctx, state.as_ptr(), state.len()) }
 }
 
-/// Both sessions decode the same next token: the logits must be alike, as far as they can be with quantized weights.
+/// Both sessions decode the same next token: the logits must be alike.
 fn compare_next(a: &Session, b: &Session, pos: usize) {
     let next = a.tokenize(" Paris");
     let [a, b] = [a, b].map(|s| s.decode(&next, pos));
     let sum = |f: &dyn Fn(f32, f32) -> f32| a.iter().zip(&b).map(|(a, b)| f(*a, *b)).sum::<f32>();
     let nmse = sum(&|a, b| (a - b) * (a - b)) / sum(&|a, _| a * a);
-    assert!(nmse < 3e-3, "{nmse}");
+    assert!(nmse < 1e-6, "{nmse}");
 }
 
+/// Of F16: with quantized weights activations are rounded to 8 bits, and the least difference makes many of them another number.
 fn sessions() -> [[Session; 2]; 2] {
-    let two = || Lib::both().map(|lib| Session::new(lib, 128));
+    let two = || Lib::both().map(|lib| Session::of(lib, "pad-f16", 128));
     let ([a, b], [c, d]) = (two(), two());
     [[a, d], [b, c]]
 }
