@@ -86,7 +86,6 @@ impl Drop for Tiles {
 pub struct Sums(pub [[f32; 16]; 16]);
 
 /// Where tiles of sums are.
-#[derive(Clone, Copy)]
 pub struct Out {
     /// The first row of each.
     pub tiles: [*mut f32; 4],
@@ -115,11 +114,14 @@ pub unsafe fn products<const A: usize, const PARTS: usize>(
     // So lines of the step after the next are asked for, every second one: the CPU brings its neighbour.
     #[cfg(target_arch = "x86_64")]
     macro_rules! ask {
-        ($lines:literal) => {
+        ($first:literal) => {
             concat!(
-                ".irp at, ",
-                $lines,
-                "\nprefetcht0 [{b0} + \\at]\nprefetcht0 [{b1} + \\at]\n.endr"
+                ".irp at, 0, 128, 256, 384, 512, 640, 768, 896\n",
+                "prefetcht0 [{b0} + ",
+                $first,
+                " + \\at]\nprefetcht0 [{b1} + ",
+                $first,
+                " + \\at]\n.endr"
             )
         };
     }
@@ -163,6 +165,7 @@ pub unsafe fn products<const A: usize, const PARTS: usize>(
     #[cfg(target_arch = "x86_64")]
     macro_rules! one {
         ([$($step:expr,)*]) => {
+            // Operands must be named.
             sums!(("tmm0", "{out0}") ("tmm1", "{out1}") [$($step,)* "/* {out2} {out3} */",])
         };
     }
@@ -182,7 +185,7 @@ pub unsafe fn products<const A: usize, const PARTS: usize>(
                 "tdpbf16ps tmm0, tmm4, tmm6",
                 "tileloadd tmm7, [{b1} + {row}]",
                 "tdpbf16ps tmm1, tmm4, tmm7",
-                ask!("2048, 2176, 2304, 2432, 2560, 2688, 2816, 2944"),
+                ask!(2048),
                 "add {a}, 1024",
                 "add {b0}, 1024",
                 "add {b1}, 1024",
@@ -196,7 +199,7 @@ pub unsafe fn products<const A: usize, const PARTS: usize>(
                 "tileloadd tmm7, [{b1} + {row}]",
                 "tdpbf16ps tmm2, tmm4, tmm7",
                 "tdpbf16ps tmm3, tmm5, tmm7",
-                ask!("2048, 2176, 2304, 2432, 2560, 2688, 2816, 2944"),
+                ask!(2048),
                 "add {a}, 2048",
                 "add {b0}, 1024",
                 "add {b1}, 1024",
@@ -215,8 +218,8 @@ pub unsafe fn products<const A: usize, const PARTS: usize>(
                 "tileloadd tmm4, [{a} + {row} + 1024]",
                 "tdpbf16ps tmm0, tmm4, tmm6",
                 "tdpbf16ps tmm1, tmm4, tmm7",
-                ask!("4096, 4224, 4352, 4480, 4608, 4736, 4864, 4992"),
-                ask!("5120, 5248, 5376, 5504, 5632, 5760, 5888, 6016"),
+                ask!(4096),
+                ask!(5120),
                 "add {a}, 2048",
                 "add {b0}, 2048",
                 "add {b1}, 2048",
@@ -243,8 +246,8 @@ pub unsafe fn products<const A: usize, const PARTS: usize>(
                 "tileloadd tmm6, [{b0} + {row}]",
                 "tdpbf16ps tmm0, tmm4, tmm6",
                 "tdpbf16ps tmm1, tmm5, tmm6",
-                ask!("4096, 4224, 4352, 4480, 4608, 4736, 4864, 4992"),
-                ask!("5120, 5248, 5376, 5504, 5632, 5760, 5888, 6016"),
+                ask!(4096),
+                ask!(5120),
                 "add {a}, 4096",
                 "add {b0}, 2048",
                 "add {b1}, 2048",

@@ -5,6 +5,7 @@
 
 use half::{bf16, f16};
 
+use super::tiles;
 use crate::cpu::ops::tanh;
 use crate::quant::legacy::Q8_0Block;
 use crate::simd::{Cache, Element, Simd, prefetch};
@@ -105,6 +106,9 @@ crate::kernels! {
         fn soften(m: usize, n: usize, s: *mut f32, how: &Softening, state: &State) = soften;
         /// `t[d][TILE]` from `n` dense rows `k[n][d]`, zeros up to the next multiple of 8 rows.
         fn transpose(n: usize, d: usize, k: *const f32, ldk: usize, t: *mut f32) = transpose;
+        /// `n` rows of `d` floats, `n` at most [`TILE`], `d` a multiple of 16, as rows of the right matrix of a product in tiles: panels
+        /// of 16 columns. Zeros follow, up to a multiple of 32 rows.
+        fn tiles_of_rows(n: usize, d: usize, from: *const f32, stride: usize, tiles: *mut f32) = tiles::rows;
         /// Rows of `d` values of f16, bf16 or q8_0, `stride` bytes apart, as dense rows of floats.
         fn rows_f16(n: usize, d: usize, from: *const u8, stride: usize, to: *mut f32) = rows::<_, f16>;
         fn rows_bf16(n: usize, d: usize, from: *const u8, stride: usize, to: *mut f32) = rows::<_, bf16>;

@@ -2,10 +2,10 @@
 //! holding all scores (<https://arxiv.org/abs/2205.14135>). Nothing else lives here: soft-max on its own is in `ops`.
 //!
 //! All query heads that share a key head are worked on together, with a tile of keys and values at a time. For many rows a tile
-//! is converted to f32 once for all of them, or brought to [`tiles`] where the CPU multiplies those; few rows meet it as it is stored. Queries are rounded to q8_0 where the keys are
-//! quantized, so that scores are those of a product with such keys. Many queries are shared among the team by tiles of queries. Few queries over many
-//! keys are shared by chunks of keys, whose results are combined at the end; where chunks begin does not depend on the
-//! number of threads, so neither does the result.
+//! is converted to f32 once for all of them, or brought to [`tiles`] where the CPU multiplies those; few rows meet it as it is stored.
+//! Queries are rounded to q8_0 where the keys are quantized, so that scores are those of a product with such keys. Many queries are
+//! shared among the team by tiles of queries. Few queries over many keys are shared by chunks of keys, whose results are combined at
+//! the end; where chunks begin does not depend on the number of threads, so neither does the result.
 
 mod kernels;
 #[cfg(test)]
@@ -438,7 +438,7 @@ unsafe fn compute(
             }
             if in_tiles {
                 let (v, ldv) = floats(kernels, &a.v, &at, tile);
-                tiles::Kernels::get().rows(n, dv, v, ldv, keys);
+                kernels.tiles_of_rows(n, dv, v, ldv, keys);
                 let used = n.next_multiple_of(tiles::ROWS);
                 for row in 0..rows {
                     let of_row = scores.add(row * TILE);

@@ -65,19 +65,12 @@ pub unsafe fn columns<T: Element>(
     }
 }
 
-crate::kernels! {
-    /// The kernel that brings rows to tiles of the right matrix of a product.
-    pub struct Kernels {
-        /// `n` rows of `d` floats, `n` at most 64, `d` a multiple of 16, as rows of the matrix: panels of 16
-        /// columns. Zeros follow, up to a multiple of 32 rows.
-        fn rows(n: usize, d: usize, from: *const f32, stride: usize, tiles: *mut f32) = rows;
-    }
-}
-
+/// See [`Kernels::tiles_of_rows`](super::kernels::Kernels::tiles_of_rows).
+///
 /// # Safety
 /// The rows are there, and panels for as many columns.
 #[inline(always)]
-unsafe fn rows<S: Simd>(
+pub unsafe fn rows<S: Simd>(
     s: S,
     n: usize,
     d: usize,

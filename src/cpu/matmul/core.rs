@@ -207,10 +207,8 @@ enum Packing {
     Plain,
     /// Pairs of bf16, see [`pairs`].
     Pairs,
-    /// Tiles of bf16, see [`tiles`].
-    Tiles,
-    /// Tiles of values that are sums of two bf16.
-    TwoTiles,
+    /// Tiles of bf16, see [`tiles`], of which each value is a sum of so many: one or two.
+    Tiles(usize),
 }
 
 /// The steps of a product with rows of `k` weights of one type, at one level.
@@ -246,7 +244,7 @@ impl Core {
             return None;
         };
         let packing = match path {
-            Path::Floats(_) if ty == Type::Bf16 && tiles::suit(level, k) => Packing::Tiles,
+            Path::Floats(_) if ty == Type::Bf16 && tiles::suit(level, k) => Packing::Tiles(1),
             Path::Floats(_) if ty == Type::Bf16 && pairs::suit(level, k) => Packing::Pairs,
             _ => Packing::Plain,
         };
@@ -260,7 +258,7 @@ impl Core {
             k,
             lanes,
             cols: match path {
-                _ if packing == Packing::Tiles => tiles::COLS,
+                _ if packing == Packing::Tiles(1) => tiles::COLS,
                 Path::Codes(_) => kernels::COLS,
                 _ => lanes / 4 * 3,
             },
@@ -272,8 +270,8 @@ impl Core {
     pub fn of_many(&self) -> Core {
         let (path, packing) = match self.path {
             _ if !tiles::suit(self.level, self.k) => return *self,
-            Path::Codes(codes) => (Path::Rounded(codes), Packing::Tiles),
-            Path::Floats(f) if std::ptr::eq(f, &F16) => (self.path, Packing::TwoTiles),
+            Path::Codes(codes) => (Path::Rounded(codes), Packing::Tiles(1)),
+            Path::Floats(f) if std::ptr::eq(f, &F16) => (self.path, Packing::Tiles(2)),
             _ => return *self,
         };
         let cols = tiles::COLS;
@@ -308,7 +306,7 @@ impl Core {
 
     /// Whether panels and blocks are [`tiles`].
     pub fn in_tiles(&self) -> bool {
-        matches!(self.packing, Packing::Tiles | Packing::TwoTiles)
+        matches!(self.packing, Packing::Tiles(_))
     }
 
     /// What this thread needs for [`Core::gemm`], as long as it lives.
@@ -329,6 +327,11 @@ impl Core {
         }
     }
 
+    /// Whether there is more than one piece.
+    pub fn in_pieces(&self) -> bool {
+        self.depth() < self.k
+    }
+
     /// The piece of a row that begins at value `from`.
     fn piece(&self, from: usize) -> Range<usize> {
         from..self.k.min(from + self.depth())
@@ -337,8 +340,9 @@ impl Core {
     /// Words of 32 bits for so many values of a row in panels and blocks of floats.
     fn words(&self, k: usize) -> usize {
         match self.packing {
-            Packing::Plain | Packing::TwoTiles => k,
-            Packing::Pairs | Packing::Tiles => k / 2,
+            Packing::Plain => k,
+            Packing::Pairs => k / 2,
+            Packing::Tiles(parts) => parts * k / 2,
         }
     }
 
@@ -466,8 +470,7 @@ impl Core {
                 unsafe {
                     match self.packing {
                         Packing::Pairs if cols > 0 => floats.pack_pairs.run(self.level, args),
-                        Packing::Tiles if cols > 0 => (floats.pack_tiles[0])(args),
-                        Packing::TwoTiles if cols > 0 => (floats.pack_tiles[1])(args),
+                        Packing::Tiles(parts) if cols > 0 => (floats.pack_tiles[parts - 1])(args),
                         _ => floats.pack.run(self.level, args),
                     }
                 }
@@ -520,7 +523,7 @@ impl Core {
                     let k = self.words(self.piece(from).len());
                     let args = UnpackArgs { rows, k, ..args };
                     match self.packing {
-                        Packing::TwoTiles => tiles::unpack_floats::<half::f16>(args),
+                        Packing::Tiles(2) => tiles::unpack_floats::<half::f16>(args),
                         // Two values of bf16 are as wide as one of f32, and are moved alike.
                         _ => F32.unpack.run(self.level, args),
                     }
@@ -582,14 +585,9 @@ impl Core {
         match self.packing {
             // SAFETY: the CPU has the instructions where pairs are in use; the rest is the caller's promise.
             Packing::Pairs => return unsafe { pairs::GEMM[width](args(block, self.k)) },
-            Packing::Tiles | Packing::TwoTiles => {
+            Packing::Tiles(parts) => {
                 let cols = tiles::LANES * (width + 1);
                 let skip = 4 * self.words(from) * cols;
-                let parts = if self.packing == Packing::TwoTiles {
-                    2
-                } else {
-                    1
-                };
                 let piece = PieceArgs {
                     piece: args(block.wrapping_add(skip), self.piece(from).len()),
                     add: from > 0,

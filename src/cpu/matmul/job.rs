@@ -267,11 +267,6 @@ impl Job {
         }
     }
 
-    /// Whether rows are multiplied piece by piece, so that the sums of a unit's gates are kept until all are.
-    fn in_pieces(&self, core: &Core) -> bool {
-        core.depth() < core.k
-    }
-
     /// Columns over all segments.
     fn total_cols(&self) -> usize {
         match self.experts {
@@ -360,8 +355,9 @@ impl Job {
                 .saturating_mul(cores[i].panel_bytes())
                 .saturating_mul(if self.gated.is_some() { 2 } else { 1 })
         });
+        // Sums of a unit's gates are kept until all pieces of rows are multiplied.
         let gates = [0, 1].map(|i| match &self.gated {
-            Some(_) if self.in_pieces(cores[i]) => (size_of::<GateSums>()
+            Some(_) if cores[i].in_pieces() => (size_of::<GateSums>()
                 * rows[i].div_ceil(GATE_ROWS))
             .saturating_mul(cols.div_ceil(MAX_COLS)),
             Some(_) => size_of::<GateSums>(),
@@ -702,7 +698,7 @@ impl Job {
                                     self.combine(g, s.matrix, row + r, n, gate, up, up);
                                 }
                             }
-                            if self.in_pieces(core) {
+                            if core.in_pieces() {
                                 gates = gates.add(1);
                             }
                         }
