@@ -110,29 +110,29 @@ pub unsafe fn products<const A: usize, const PARTS: usize>(
     b: [*const u8; 2],
     out: &Out,
 ) {
-    // Tiles of `b` come from the second-level cache, and a core that is shared with another thread can't look far enough ahead for them.
-    // So lines of the step after the next are asked for, every second one: the CPU brings its neighbour.
+    // A step's instructions on tiles are taken apart by requests for the lines of the step after the next, which come from the second-level
+    // cache. A core that runs another thread as well can't look far enough ahead for them, and takes twice as long for instructions on
+    // tiles that follow closely one upon the other (any eight instructions in between do; see docs/performance.md).
     #[cfg(target_arch = "x86_64")]
     macro_rules! ask {
-        ($first:literal) => {
+        ($tiles:literal, $first:literal) => {
             concat!(
-                ".irp at, 0, 128, 256, 384, 512, 640, 768, 896\n",
-                "prefetcht0 [{b0} + ",
-                $first,
-                " + \\at]\nprefetcht0 [{b1} + ",
+                ".irp at, 0, 64, 128, 192, 256, 320, 384, 448\nprefetcht0 [",
+                $tiles,
+                " + ",
                 $first,
                 " + \\at]\n.endr"
             )
         };
     }
-    // Tiles are loaded or cleared, the loop over steps, tiles are stored.
+    // Tiles are loaded, with requests for the first step's in between, or cleared; the loop over steps; tiles are stored.
     #[cfg(target_arch = "x86_64")]
     macro_rules! sums {
-        ($(($tile:literal, $at:literal))* [$($step:expr,)*]) => {
+        ($(($tile:literal, $at:literal, $from:literal, $first:literal))* [$($step:expr,)*]) => {
             std::arch::asm!(
                 "test {add}, {add}",
                 "jz 4f",
-                $(concat!("tileloadd ", $tile, ", [", $at, " + {stride}]"),)*
+                $(concat!("tileloadd ", $tile, ", [", $at, " + {stride}]"), ask!($from, $first),)*
                 "jmp 5f",
                 "4:",
                 $(concat!("tilezero ", $tile),)*
@@ -166,13 +166,17 @@ pub unsafe fn products<const A: usize, const PARTS: usize>(
     macro_rules! one {
         ([$($step:expr,)*]) => {
             // Operands must be named.
-            sums!(("tmm0", "{out0}") ("tmm1", "{out1}") [$($step,)* "/* {out2} {out3} */",])
+            sums!(("tmm0", "{out0}", "{b0}", 0) ("tmm1", "{out1}", "{b1}", 0) [$($step,)* "/* {out2} {out3} */",])
         };
     }
     #[cfg(target_arch = "x86_64")]
     macro_rules! two {
         ([$($step:expr,)*]) => {
-            sums!(("tmm0", "{out0}") ("tmm1", "{out1}") ("tmm2", "{out2}") ("tmm3", "{out3}") [$($step,)*])
+            sums!(
+                ("tmm0", "{out0}", "{b0}", 0) ("tmm1", "{out1}", "{b0}", 512)
+                ("tmm2", "{out2}", "{b1}", 0) ("tmm3", "{out3}", "{b1}", 512)
+                [$($step,)*]
+            )
         };
     }
     #[cfg(target_arch = "x86_64")]
@@ -181,25 +185,37 @@ pub unsafe fn products<const A: usize, const PARTS: usize>(
         match (A, PARTS) {
             (1, 1) => one!([
                 "tileloadd tmm4, [{a} + {row}]",
+                ask!("{b0}", 2048),
                 "tileloadd tmm6, [{b0} + {row}]",
+                ask!("{b0}", 2560),
                 "tdpbf16ps tmm0, tmm4, tmm6",
+                ask!("{a}", 2048),
+                ask!("{a}", 2560),
                 "tileloadd tmm7, [{b1} + {row}]",
+                ask!("{b1}", 2048),
                 "tdpbf16ps tmm1, tmm4, tmm7",
-                ask!(2048),
+                ask!("{b1}", 2560),
                 "add {a}, 1024",
                 "add {b0}, 1024",
                 "add {b1}, 1024",
             ]),
             (2, 1) => two!([
                 "tileloadd tmm4, [{a} + {row}]",
+                ask!("{a}", 4096),
                 "tileloadd tmm6, [{b0} + {row}]",
+                ask!("{a}", 4608),
                 "tdpbf16ps tmm0, tmm4, tmm6",
+                ask!("{a}", 5120),
                 "tileloadd tmm5, [{a} + {row} + 1024]",
+                ask!("{a}", 5632),
                 "tdpbf16ps tmm1, tmm5, tmm6",
+                ask!("{b0}", 2048),
                 "tileloadd tmm7, [{b1} + {row}]",
+                ask!("{b0}", 2560),
                 "tdpbf16ps tmm2, tmm4, tmm7",
+                ask!("{b1}", 2048),
                 "tdpbf16ps tmm3, tmm5, tmm7",
-                ask!(2048),
+                ask!("{b1}", 2560),
                 "add {a}, 2048",
                 "add {b0}, 1024",
                 "add {b1}, 1024",
@@ -207,47 +223,71 @@ pub unsafe fn products<const A: usize, const PARTS: usize>(
             // Each sum: first parts, the second of `b`, the second of `a`; so that columns have the same in blocks of one tile.
             (1, 2) => one!([
                 "tileloadd tmm4, [{a} + {row}]",
+                ask!("{a}", 4096),
                 "tileloadd tmm6, [{b0} + {row}]",
+                ask!("{a}", 4608),
                 "tdpbf16ps tmm0, tmm4, tmm6",
+                ask!("{a}", 5120),
                 "tileloadd tmm7, [{b1} + {row}]",
+                ask!("{a}", 5632),
                 "tdpbf16ps tmm1, tmm4, tmm7",
+                ask!("{b0}", 4096),
                 "tileloadd tmm5, [{b0} + {row} + 1024]",
+                ask!("{b0}", 4608),
                 "tdpbf16ps tmm0, tmm4, tmm5",
+                ask!("{b0}", 5120),
                 "tileloadd tmm5, [{b1} + {row} + 1024]",
+                ask!("{b0}", 5632),
                 "tdpbf16ps tmm1, tmm4, tmm5",
+                ask!("{b1}", 4096),
                 "tileloadd tmm4, [{a} + {row} + 1024]",
+                ask!("{b1}", 4608),
                 "tdpbf16ps tmm0, tmm4, tmm6",
+                ask!("{b1}", 5120),
                 "tdpbf16ps tmm1, tmm4, tmm7",
-                ask!(4096),
-                ask!(5120),
+                ask!("{b1}", 5632),
                 "add {a}, 2048",
                 "add {b0}, 2048",
                 "add {b1}, 2048",
             ]),
             _ => two!([
                 "tileloadd tmm4, [{a} + {row}]",
+                ask!("{a}", 8192),
                 "tileloadd tmm6, [{b0} + {row}]",
+                ask!("{a}", 8704),
                 "tdpbf16ps tmm0, tmm4, tmm6",
+                ask!("{a}", 9216),
                 "tileloadd tmm5, [{a} + {row} + 2048]",
+                ask!("{a}", 9728),
                 "tdpbf16ps tmm1, tmm5, tmm6",
+                ask!("{a}", 10240),
                 "tileloadd tmm7, [{b1} + {row}]",
+                ask!("{a}", 10752),
                 "tdpbf16ps tmm2, tmm4, tmm7",
+                ask!("{a}", 11264),
                 "tdpbf16ps tmm3, tmm5, tmm7",
+                ask!("{a}", 11776),
                 "tileloadd tmm6, [{b0} + {row} + 1024]",
+                ask!("{b0}", 4096),
                 "tdpbf16ps tmm0, tmm4, tmm6",
+                ask!("{b0}", 4608),
                 "tdpbf16ps tmm1, tmm5, tmm6",
+                ask!("{b0}", 5120),
                 "tileloadd tmm6, [{b1} + {row} + 1024]",
+                ask!("{b0}", 5632),
                 "tdpbf16ps tmm2, tmm4, tmm6",
+                ask!("{b1}", 4096),
                 "tdpbf16ps tmm3, tmm5, tmm6",
+                ask!("{b1}", 4608),
                 "tileloadd tmm4, [{a} + {row} + 1024]",
+                ask!("{b1}", 5120),
                 "tdpbf16ps tmm2, tmm4, tmm7",
+                ask!("{b1}", 5632),
                 "tileloadd tmm5, [{a} + {row} + 3072]",
                 "tdpbf16ps tmm3, tmm5, tmm7",
                 "tileloadd tmm6, [{b0} + {row}]",
                 "tdpbf16ps tmm0, tmm4, tmm6",
                 "tdpbf16ps tmm1, tmm5, tmm6",
-                ask!(4096),
-                ask!(5120),
                 "add {a}, 4096",
                 "add {b0}, 2048",
                 "add {b1}, 2048",

@@ -507,8 +507,6 @@ unsafe fn soften<S: Simd>(
             let mut j = 0;
             while j < n {
                 let w = s.exp(s.sub(s.load(x.add(j)), s.splat(max)));
-                // The exponential of minus infinity is only nearly zero.
-                let w = s.select(s.lt(none, s.load(x.add(j))), w, s.zero());
                 sum = s.add(sum, w);
                 s.store(x.add(j), w);
                 j += S::N;

@@ -143,12 +143,15 @@ pub unsafe fn unpack<W: Weights>(a: UnpackArgs, values: Range<usize>) {
     let mut rows = Aligned([[half::bf16::ZERO; CHUNK]; LANES]);
     let mut tail = [0; MAX_TAIL];
     let mut out = a.panel;
-    for first in values.clone().step_by(CHUNK) {
+    let chunks = values.start / CHUNK..values.end.div_ceil(CHUNK);
+    for chunk in chunks.clone() {
+        let first = CHUNK * chunk;
         let pairs = CHUNK.min(values.end - first) / 2;
         // SAFETY: the rows are inside the matrix; the panel has room for all of these values.
         unsafe {
             for r in 0..LANES {
-                let (row, at) = a.chunk::<W>(r, first / CHUNK, &mut tail);
+                ask::<W>(&a, r, chunk, &chunks);
+                let (row, at) = a.chunk::<W>(r, chunk, &mut tail);
                 decode::<W>(s, row, at, rows.0[r].as_mut_ptr());
             }
             for i in (0..pairs).step_by(8) {
@@ -158,6 +161,23 @@ pub unsafe fn unpack<W: Weights>(a: UnpackArgs, values: Range<usize>) {
             out = out.add(4 * LANES * pairs);
         }
     }
+}
+
+/// Asks for the chunk of row `r` that is two further than `chunk` of those that are unpacked or, behind the last, for one of the row at its
+/// place in the panel that follows. So many rows side by side are more than the CPU foresees.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn ask<W: Weights>(a: &UnpackArgs, r: usize, chunk: usize, chunks: &Range<usize>) {
+    use super::weights::CHUNK;
+    use crate::simd::{Cache, prefetch};
+
+    let (mut row, mut chunk) = (r, chunk + 2);
+    if chunk >= chunks.end {
+        (row, chunk) = (r + LANES, chunks.start + chunk - chunks.end);
+    }
+    let bytes = CHUNK / W::BLOCK * W::BYTES;
+    let at = a.stride * row + W::META + chunk * bytes;
+    prefetch(a.rows.wrapping_add(at), bytes, Cache::First);
 }
 
 /// The values of a chunk.
