@@ -402,6 +402,13 @@ pub struct UnpackArgs {
 }
 
 impl UnpackArgs {
+    /// Where a chunk of row `r` begins, whether or not they are there.
+    #[inline(always)]
+    pub fn place<W: Weights>(&self, r: usize, chunk: usize) -> *const u8 {
+        let at = self.stride * r + W::META + chunk * (CHUNK / W::BLOCK * W::BYTES);
+        self.rows.wrapping_add(at)
+    }
+
     /// Row `r`, or the last one, and its chunk: in the row, or what there is of it in `tail`.
     ///
     /// # Safety
@@ -416,8 +423,8 @@ impl UnpackArgs {
         let left = self.k - CHUNK * chunk;
         // SAFETY: the caller's promise.
         unsafe {
-            let row = self.rows.add(self.stride * r.min(self.n_rows - 1));
-            let at = row.add(W::META + chunk * (CHUNK / W::BLOCK * W::BYTES));
+            let r = r.min(self.n_rows - 1);
+            let (row, at) = (self.rows.add(self.stride * r), self.place::<W>(r, chunk));
             if left >= CHUNK {
                 return (row, at);
             }

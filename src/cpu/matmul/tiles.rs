@@ -176,8 +176,7 @@ fn ask<W: Weights>(a: &UnpackArgs, r: usize, chunk: usize, chunks: &Range<usize>
         (row, chunk) = (r + LANES, chunks.start + chunk - chunks.end);
     }
     let bytes = CHUNK / W::BLOCK * W::BYTES;
-    let at = a.stride * row + W::META + chunk * bytes;
-    prefetch(a.rows.wrapping_add(at), bytes, Cache::First);
+    prefetch(a.place::<W>(row, chunk), bytes, Cache::First);
 }
 
 /// The values of a chunk.
