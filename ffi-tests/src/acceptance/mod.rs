@@ -103,8 +103,7 @@ pub fn all(mut report: impl FnMut(Row)) {
         speed(model, 5, 1.0).into_iter().for_each(&mut report);
     }
     short_speeds(&speed_models(), 5, &mut |_| (), &mut report);
-    // Each round is long, so that fewer do.
-    long_speeds(&speed_models(), 3, &mut |_| (), &mut report);
+    long_speeds(&speed_models(), 5, &mut |_| (), &mut report);
     encoders(ENCODER_STEP, &[], true, &mut report);
     let files = FileTypes::new();
     for layout in &LAYOUTS {

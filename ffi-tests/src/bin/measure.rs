@@ -2,7 +2,7 @@
 //! part about encoders: `all` stands for all rows instead of a sample, names choose types. `measure files` takes the part about
 //! files of each type, with perplexities over `CHUNKS` chunks (24; 0 for none). `measure types` writes docs/types.md and its plot.
 //! `measure bench` measures speeds of models (all types, or `pad-TYPE` ...) in `ROUNDS` rounds (5) and writes them to
-//! docs/performance.md; `short` leaves out prompts of 4096 tokens (three rounds at most), `long` all others. `measure tables` only
+//! docs/performance.md; `short` leaves out prompts of 4096 tokens (one round where that is clear), `long` all others. `measure tables` only
 //! writes what docs/speed.tsv says; `measure guard` compares them, measured again, with what is there.
 
 use std::process::ExitCode;
@@ -46,7 +46,7 @@ fn main() -> ExitCode {
                     acceptance::short_speeds(&models, rounds, &mut keep, &mut report);
                 }
                 if part != "short" {
-                    acceptance::long_speeds(&models, rounds.min(3), &mut keep, &mut report);
+                    acceptance::long_speeds(&models, rounds, &mut keep, &mut report);
                 }
             }
         }

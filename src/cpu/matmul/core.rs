@@ -31,6 +31,8 @@ pub struct Codes {
     unpack_tiles: unsafe fn(UnpackArgs, Range<usize>),
     /// For 1, 2 and 4 columns.
     gemv: [Compiled<GemvArgs>; 3],
+    /// [`kernels::tightness`] of these columns without [`Simd::VNNI`](crate::simd::Simd::VNNI).
+    tight: f32,
 }
 
 impl Codes {
@@ -46,11 +48,10 @@ impl Codes {
                 Compiled::new::<Gemv<W, 2>>(),
                 Compiled::new::<Gemv<W, 4>>(),
             ],
+            tight: kernels::tightness_of::<W>(false),
         }
     }
-}
 
-impl Codes {
     fn panel(&self, level: Level) -> Panel {
         self.panels[usize::from(level.vnni())]
     }
@@ -100,11 +101,14 @@ static CODES: &[Codes] = &[
     Codes::of::<trellis::Iq4Kt>(),
 ];
 
-/// Values per scale of a type that is decoded to codes (so that activations are quantized): in the type, and in a panel.
+/// For a type that is decoded to codes (so that activations are quantized), in the type and in a panel: values per scale, and
+/// [`kernels::tightness`] of activations.
 #[cfg(test)]
-pub fn groups(ty: Type, level: Level) -> Option<[usize; 2]> {
+pub fn groups(ty: Type, level: Level) -> Option<[(usize, f32); 2]> {
     let codes = CODES.iter().find(|c| c.ty == ty)?;
-    Some([codes.group, codes.panel(level).group])
+    let panel = codes.panel(level);
+    let tight = if level.vnni() { 0.0 } else { codes.tight };
+    Some([(codes.group, tight), (panel.group, panel.tight)])
 }
 
 /// For blocks of one, two and three thirds of the columns of a whole one.
@@ -440,7 +444,11 @@ impl Core {
         match self.path {
             Path::Codes(c) => {
                 let Panel {
-                    group, min, bias, ..
+                    group,
+                    min,
+                    bias,
+                    tight,
+                    ..
                 } = c.panel(self.level);
                 let args = QuantizeArgs {
                     src: src.cast(),
@@ -451,6 +459,7 @@ impl Core {
                     group: if cols == 0 { c.group } else { group },
                     bias,
                     min,
+                    tight: if cols == 0 { c.tight } else { tight },
                 };
                 // SAFETY: the caller's promise.
                 unsafe { QUANTIZE.run(self.level, args) }

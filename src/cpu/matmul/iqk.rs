@@ -6,13 +6,15 @@
 
 use super::kquants::bits_of;
 use super::legacy::nibbles;
-use super::weights::{CHUNK, Pattern, Patterns, Scales, Values, Weights, repeat8, repeat16};
+use super::weights::{
+    CHUNK, Pattern, Patterns, Scales, Values, Weights, largest, repeat8, repeat16,
+};
 use crate::quant::Type;
 use crate::quant::grid::{Iq2, Iq3, Iq4, Iq5, Iq6};
 use crate::quant::iqkss::PAIRS;
 use crate::simd::Simd;
 
-/// The values of a grid of up to 16, as a table to look up; with an offset if they are small.
+/// The values of a grid of up to 16, as a table to look up.
 const fn table<const N: usize>(values: &[i8; N], offset: i32) -> Values<16> {
     let mut out = [0; 16];
     let mut i = 0;
@@ -20,33 +22,24 @@ const fn table<const N: usize>(values: &[i8; N], offset: i32) -> Values<16> {
         out[i] = values[i];
         i += 1;
     }
-    Values::with_offset(out, offset)
+    Values::new(out, offset)
 }
 
-/// Offsets of grids whose values are from -offset to 127 - offset, and the largest values with them.
+/// Offsets that make the grids' values unsigned, and the largest values with them.
 const OFFSET2: i32 = 32;
 const OFFSET3: i32 = 64;
+const OFFSET: i32 = 128;
 const TOP2: u8 = largest(&Iq2::VALUES, OFFSET2);
 const TOP3: u8 = largest(&Iq3::VALUES, OFFSET3);
-
-const fn largest(values: &[i8], offset: i32) -> u8 {
-    let (mut top, mut i) = (0, 0);
-    while i < values.len() {
-        let value = values[i] as i32 + offset;
-        assert!(0 <= value && value < 128);
-        if value > top {
-            top = value;
-        }
-        i += 1;
-    }
-    top as u8
-}
+const TOP4: u8 = largest(&Iq4::VALUES, OFFSET);
+const TOP5: u8 = largest(&Iq5::VALUES, OFFSET);
+const TOP6: u8 = largest(&Iq6::WHOLE, OFFSET);
 
 static GRID2: Values<16> = table(&Iq2::VALUES, OFFSET2);
 static GRID3: Values<16> = table(&Iq3::VALUES, OFFSET3);
-static GRID4: Values<16> = table(&Iq4::VALUES, 0);
-static GRID5: Values<32> = Values::new(Iq5::VALUES);
-static GRID6: Values<64> = Values::new(Iq6::WHOLE);
+static GRID4: Values<16> = table(&Iq4::VALUES, OFFSET);
+static GRID5: Values<32> = Values::new(Iq5::VALUES, OFFSET);
+static GRID6: Values<64> = Values::new(Iq6::WHOLE, OFFSET);
 
 static BY1: Pattern<i32, 16> = repeat8([0, 1, 2, 3, 4, 5, 6, 7]);
 static BY2: Pattern<i32, 16> = repeat8([0, 2, 4, 6, 8, 10, 12, 14]);
@@ -189,7 +182,7 @@ unsafe fn fours<S: Simd>(s: S, p: *const u8, i: usize) -> S::I {
 unsafe fn fives<S: Simd>(s: S, low: *const u8, high: *const u8, i: usize) -> S::I {
     // SAFETY: the caller's promise.
     let (low, high) = unsafe { (fours(s, low, i), bits_of::<S, 1, 4>(s, high, i)) };
-    s.lookup32(GRID5.get(s), s.or(low, high))
+    s.lookup32(&GRID5.0, s.or(low, high))
 }
 
 /// Values of iq6_k: [`fours`] at `low`, [`pairs`] above them at `high`.
@@ -200,12 +193,12 @@ unsafe fn fives<S: Simd>(s: S, low: *const u8, high: *const u8, i: usize) -> S::
 unsafe fn sixes<S: Simd>(s: S, low: *const u8, high: *const u8, i: usize) -> S::I {
     // SAFETY: the caller's promise.
     let (low, high) = unsafe { (fours(s, low, i), pairs::<S, 4>(s, high, i)) };
-    s.lookup64(GRID6.get(s), s.or(low, high))
+    s.lookup64(&GRID6.0, s.or(low, high))
 }
 
 /// Defines a type with groups of 16, and a half-float scale and the shifts of groups in front of each block.
 macro_rules! per_block {
-    ($name:ident, $ty:ident, bytes: $bytes:literal, $(offset: $offset:ident, top: $top:ident,)? shift: $shift:literal, up: $up:literal,
+    ($name:ident, $ty:ident, bytes: $bytes:literal, offset: $offset:ident, top: $top:ident, shift: $shift:literal, up: $up:literal,
      |$s:ident, $p:ident, $i:ident| codes: $codes:expr, levels: $levels:expr) => {
         pub struct $name;
         impl Weights for $name {
@@ -213,10 +206,8 @@ macro_rules! per_block {
             const BLOCK: usize = 256;
             const BYTES: usize = $bytes;
             const GROUP: usize = 16;
-            const SIGNED: bool = true;
-            const RAISED: bool = true;
-            $(const OFFSET: i32 = $offset;
-            const TOP: u8 = $top;)?
+            const OFFSET: i32 = $offset;
+            const TOP: u8 = $top;
             const MIN: bool = true;
             const UP: i16 = $up;
 
@@ -287,13 +278,13 @@ levels: {
     }
     x
 });
-per_block!(Iq4K, Iq4_k, bytes: 144, shift: 4.0, up: 1, |s, p, i|
+per_block!(Iq4K, Iq4_k, bytes: 144, offset: OFFSET, top: TOP4, shift: 4.0, up: 1, |s, p, i|
     codes: GRID4.lookup(s, nibbles::<S, 16, 16>(s, p, i)),
     levels: six_bits(s, p.add(4)));
-per_block!(Iq5K, Iq5_k, bytes: 176, shift: 2.0, up: 1, |s, p, i|
+per_block!(Iq5K, Iq5_k, bytes: 176, offset: OFFSET, top: TOP5, shift: 2.0, up: 1, |s, p, i|
     codes: fives(s, p.add(16), p.add(144), i),
     levels: six_bits(s, p.add(4)));
-per_block!(Iq6K, Iq6_k, bytes: 212, shift: 1.0, up: 1, |s, p, i|
+per_block!(Iq6K, Iq6_k, bytes: 212, offset: OFFSET, top: TOP6, shift: 1.0, up: 1, |s, p, i|
 codes: sixes(s, p.add(20), p.add(148), i),
 levels: {
     let levels = p.add(4).cast::<i8>();
@@ -302,7 +293,7 @@ levels: {
 
 /// Defines a type with groups of 32 and a scale in front of each row.
 macro_rules! per_row {
-    ($name:ident, $ty:ident, bytes: $bytes:literal, meta: $meta:literal, $(offset: $offset:ident, top: $top:ident,)? shift: $shift:literal,
+    ($name:ident, $ty:ident, bytes: $bytes:literal, meta: $meta:literal, offset: $offset:ident, top: $top:ident, shift: $shift:literal,
      |$s:ident, $h:ident, $row:ident, $p:ident, $i:ident|
      codes: $codes:expr, scale: $scale:expr, levels: $levels:expr, shifts: $bits:expr) => {
         pub struct $name;
@@ -312,10 +303,8 @@ macro_rules! per_row {
             const BYTES: usize = $bytes;
             const META: usize = $meta;
             const GROUP: usize = 32;
-            const SIGNED: bool = true;
-            const RAISED: bool = true;
-            $(const OFFSET: i32 = $offset;
-            const TOP: u8 = $top;)?
+            const OFFSET: i32 = $offset;
+            const TOP: u8 = $top;
             const MIN: bool = true;
 
             #[inline(always)]
@@ -372,12 +361,12 @@ per_row!(Iq3Ks, Iq3_ks, bytes: 102, meta: 2, offset: OFFSET3, top: TOP3, shift: 
         five_bits(h, p.add(2).cast::<u32>().read_unaligned(), &BY_BYTE, p.read())
     },
     shifts: u32::from(p.add(1).read()));
-per_row!(Iq4Ks, Iq4_ks, bytes: 136, meta: 4, shift: 4.0, |s, h, row, p, i|
+per_row!(Iq4Ks, Iq4_ks, bytes: 136, meta: 4, offset: OFFSET, top: TOP4, shift: 4.0, |s, h, row, p, i|
     codes: GRID4.lookup(s, nibbles::<S, 16, 8>(s, p, i)),
     scale: h.splat(row_f32(row)),
     levels: odd(h, p),
     shifts: low_bits(p.cast::<u64>().read_unaligned()));
-per_row!(Iq5Ks, Iq5_ks, bytes: 168, meta: 4, shift: 2.0, |s, h, row, p, i|
+per_row!(Iq5Ks, Iq5_ks, bytes: 168, meta: 4, offset: OFFSET, top: TOP5, shift: 2.0, |s, h, row, p, i|
     codes: fives(s, p.add(8), p.add(136), i),
     scale: h.splat(row_f32(row)),
     levels: odd(h, p),
@@ -405,7 +394,7 @@ fn low_bits(bytes: u64) -> u32 {
     ((bytes & 0x0101_0101_0101_0101).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u32
 }
 
-per_row!(Iq4Kss, Iq4_kss, bytes: 128, meta: 4, shift: 4.0, |s, h, row, p, i|
+per_row!(Iq4Kss, Iq4_kss, bytes: 128, meta: 4, offset: OFFSET, top: TOP4, shift: 4.0, |s, h, row, p, i|
     codes: {
         // Words are Gray-coded, but for the lowest bit.
         static SHIFT: Pattern<i32, 16> = repeat8([0, 0, 0, 0, 4, 4, 4, 4]);
@@ -432,7 +421,7 @@ const fn pair_values(place: usize) -> Values<32> {
         values[i] = Iq3::VALUES[PAIRS[i][place] as usize];
         i += 1;
     }
-    Values::with_offset(values, OFFSET3)
+    Values::new(values, OFFSET3)
 }
 
 pub struct Iq2Kl;
@@ -442,8 +431,6 @@ impl Weights for Iq2Kl {
     const BYTES: usize = 86;
     const META: usize = 2;
     const GROUP: usize = 32;
-    const SIGNED: bool = true;
-    const RAISED: bool = true;
     const OFFSET: i32 = OFFSET3;
     const TOP: u8 = TOP3;
 
@@ -476,8 +463,8 @@ impl Weights for Iq2Kl {
             let low = s.and(s.shrv_i32(low, SHIFT.get(s, 0)), s.splat_i8(15));
             let high = s.and(s.shrv_i32(high, GROUP.get(s, k)), s.splat_i8(1));
             let pairs = s.or(low, s.shl_i16::<4>(high));
-            let first = s.lookup32(PAIR_VALUES[0].get(s), pairs);
-            let second = s.lookup32(PAIR_VALUES[1].get(s), pairs);
+            let first = s.lookup32(&PAIR_VALUES[0].0, pairs);
+            let second = s.lookup32(&PAIR_VALUES[1].0, pairs);
             (out[2 * k], out[2 * k + 1]) = s.zip_i8(first, second);
         }
         out
@@ -508,14 +495,12 @@ impl Weights for Mxfp4 {
     const BLOCK: usize = 32;
     const BYTES: usize = 17;
     const GROUP: usize = 32;
-    const SIGNED: bool = true;
-    const RAISED: bool = true;
     const OFFSET: i32 = 12;
     const TOP: u8 = largest(&FLOATS, Self::OFFSET);
 
     #[inline(always)]
     unsafe fn codes<S: Simd>(s: S, chunk: *const u8, i: usize) -> S::I {
-        static DOUBLED: Values<16> = Values::with_offset(FLOATS, Mxfp4::OFFSET);
+        static DOUBLED: Values<16> = Values::new(FLOATS, Mxfp4::OFFSET);
         // SAFETY: the caller's promise.
         let idx = unsafe { nibbles::<S, 17, 1>(s, chunk, i) };
         DOUBLED.lookup(s, idx)

@@ -38,17 +38,17 @@ pub const MAX_TAIL: usize = 8 * 36;
 /// multiplication both takes this number off and scales it.
 const EVEN: f32 = 12_582_912.0;
 
-/// What is added to the codes of a type in a dot product, so that they are unsigned where the instructions want them so.
-pub const fn bias(signed: bool, offset: i32, vnni: bool) -> i32 {
-    if signed && vnni { 128 } else { offset }
+/// What the codes of a type have more in a dot product than they stand for, so that they are unsigned where the instructions want them so.
+pub const fn bias<W: Weights>(vnni: bool) -> i32 {
+    match vnni {
+        true if W::SIGNED || W::RAISED => 128,
+        _ => W::OFFSET,
+    }
 }
 
-/// Without [`Simd::VNNI`]: how many products of codes up to `top` with activations, two of them each, can be added up in 16
-/// bits, rounded down to a power of two; 0 if codes are signed.
-pub const fn run_of(signed: bool, offset: i32, top: u8, group: usize) -> usize {
-    if signed && offset == 0 {
-        return 0;
-    }
+/// Without [`Simd::VNNI`]: how many products of unsigned codes up to `top` with activations, two of them each, can be added up in 16
+/// bits, rounded down to a power of two; but one at least, see [`tightness`].
+pub const fn run_of(top: u8, group: usize) -> usize {
     let (fit, mut run) = (i16::MAX as usize / (2 * 127 * top as usize), 1);
     while 2 * run <= fit && 2 * run <= group / 4 && run < 8 {
         run *= 2;
@@ -56,11 +56,32 @@ pub const fn run_of(signed: bool, offset: i32, top: u8, group: usize) -> usize {
     run
 }
 
+/// Without [`Simd::VNNI`], products of unsigned codes and activations are added up in pairs as 16-bit numbers. Where codes are so large that
+/// these could overflow, activations get a somewhat larger scale, as if the sum of two neighbours times this were one more of their values. So
+/// they lose a fifth of a bit or a third, which is little beside what codes have lost that are not of eight bits already; and a product
+/// takes three instructions, where it is four with signs that go over from codes to activations. 0 if there is no need.
+pub const fn tightness(top: u8, vnni: bool) -> f32 {
+    // What two activations may add up to; each is rounded up by a half at most.
+    let most = i16::MAX as usize / top as usize;
+    match vnni || most >= 2 * 127 {
+        true => 0.0,
+        false => 127.0 / (most - 1) as f32,
+    }
+}
+
+/// [`tightness`] for codes as they are in a type.
+pub const fn tightness_of<W: Weights>(vnni: bool) -> f32 {
+    match W::SIGNED {
+        true => 0.0,
+        false => tightness(W::TOP, vnni),
+    }
+}
+
 /// Whether pairs of groups of 16 get one scale where activations are many: the codes of one with the smaller scale are rounded anew, to
 /// eight bits. Where there are no dot products of unsigned bytes, codes so small that some products add up as 16-bit numbers are multiplied
 /// faster as they are.
 const fn shares<W: Weights>(vnni: bool) -> bool {
-    let small = W::OFFSET != 0 && run_of(W::SIGNED, W::OFFSET, W::TOP, W::GROUP) > 1;
+    let small = run_of(W::TOP, W::GROUP) > 1;
     W::UP > 0 && (vnni || !small)
 }
 
@@ -83,7 +104,7 @@ unsafe fn scales<S: Simd, W: Weights>(
             x.scale[v] = rounded_22(s, x.scale[v]);
         }
     }
-    let bias = bias(W::SIGNED, W::OFFSET, S::VNNI);
+    let bias = bias::<W>(S::VNNI);
     if W::MIN && bias != 0 {
         for v in 0..2 {
             x.min[v] = s.fnma(s.splat(bias as f32), x.scale[v], x.min[v]);
@@ -126,16 +147,14 @@ unsafe fn shared<S: Simd, W: Weights>(s: S, row: *const u8, chunk: *const u8) ->
     let flip = s.splat_i8(-128);
     for i in 0..CHUNK / (4 * S::N) {
         let mut plain = codes[i];
-        if W::RAISED && S::VNNI {
-            plain = s.xor(plain, flip);
-        } else if !W::SIGNED || !S::VNNI {
-            plain = s.sub_i8(plain, s.splat_i8(W::OFFSET as i8));
+        if !W::SIGNED {
+            plain = s.sub_i8(plain, s.splat_i8(bias::<W>(S::VNNI) as i8));
         }
         if W::MIN {
             plain = s.add_i8(plain, s.cast_i(s.spread::<4>(more, i)));
         }
         let plain = s.scale_i8(plain, W::UP, s.cast_i(s.spread::<4>(by, i)));
-        codes[i] = if S::VNNI { s.xor(plain, flip) } else { plain };
+        codes[i] = s.xor(plain, flip);
     }
     let size = [s.abs(x.scale[0]), s.abs(x.scale[last])];
     let (even, odd) = s.unzip_i32(s.cast_i(size[0]), s.cast_i(size[1]));
@@ -149,7 +168,7 @@ unsafe fn shared<S: Simd, W: Weights>(s: S, row: *const u8, chunk: *const u8) ->
 /// Codes as the dot product wants them.
 #[inline(always)]
 pub fn biased<S: Simd, W: Weights>(s: S, codes: S::I) -> S::I {
-    if W::SIGNED && S::VNNI && !W::RAISED {
+    if W::SIGNED && S::VNNI {
         s.xor(codes, s.splat_i8(-128))
     } else {
         codes
@@ -197,6 +216,8 @@ pub struct QuantizeArgs {
     pub bias: i32,
     /// The sums are of values rather than of codes.
     pub min: bool,
+    /// See [`tightness`].
+    pub tight: f32,
 }
 
 /// Quantizes one column of activations to codes of -127..=127 with a scale per 32 values, or per group in blocks of wide ones.
@@ -221,7 +242,8 @@ impl Kernel for Quantize {
                 if a.cols == 0 {
                     let chunk = a.dst.add(kb / 8 * NATURAL);
                     let b = kb % 8 + if kb / 8 == whole { skip } else { 0 };
-                    let (scale, sums) = quantize_block(s, src, chunk.add(32 * b).cast());
+                    let to = chunk.add(32 * b).cast();
+                    let (scale, sums) = quantize_block(s, src, a.tight, to);
                     let scales = chunk.add(CHUNK).cast::<f32>();
                     if groups == 1 {
                         scales.add(b).write(scale);
@@ -234,7 +256,8 @@ impl Kernel for Quantize {
                     }
                 } else {
                     let block = a.dst.add(kb * block_step(a.cols, a.group));
-                    let (scale, sums) = quantize_block(s, src, block.add(32 * a.col).cast());
+                    let to = block.add(32 * a.col).cast();
+                    let (scale, sums) = quantize_block(s, src, a.tight, to);
                     let scales = block.add(32 * a.cols).cast::<f32>().add(a.col);
                     scales.write(scale);
                     let sums = if groups == 1 {
@@ -331,12 +354,17 @@ unsafe fn clear_unused(dst: *mut u8, k: usize, groups: usize) {
     }
 }
 
-/// Quantizes 32 values; returns their scale and the sums of the first and last 16 codes.
+/// Quantizes 32 values, see [`tightness`]; returns their scale and the sums of the first and last 16 codes.
 ///
 /// # Safety
 /// `src` points to 32 values, `dst` to 32 writable bytes.
 #[inline(always)]
-unsafe fn quantize_block<S: Simd>(s: S, src: *const f32, dst: *mut i8) -> (f32, [i32; 2]) {
+unsafe fn quantize_block<S: Simd>(
+    s: S,
+    src: *const f32,
+    tight: f32,
+    dst: *mut i8,
+) -> (f32, [i32; 2]) {
     let n = 32 / S::N;
     let mut v = [s.zero(); 4];
     let mut top = s.zero();
@@ -344,6 +372,13 @@ unsafe fn quantize_block<S: Simd>(s: S, src: *const f32, dst: *mut i8) -> (f32, 
         // SAFETY: the caller's promise.
         v[i] = unsafe { s.load(src.add(i * S::N)) };
         top = s.max(top, s.abs(v[i]));
+    }
+    if !S::VNNI && tight > 0.0 {
+        // Two of different signs add up to less than one of them.
+        for i in 0..n {
+            let sum = s.abs(s.add(v[i], s.swap_neighbours(v[i])));
+            top = s.max(top, s.mul(sum, s.splat(tight)));
+        }
     }
     let top = s.max_of(top);
     let inverse = if top > 0.0 { 127.0 / top } else { 0.0 };
@@ -366,8 +401,10 @@ pub struct Panel {
     pub min: bool,
     /// See [`bias`].
     pub bias: i32,
-    /// See [`run_of`].
+    /// See [`run_of`]; 0 if codes are signed.
     pub run: usize,
+    /// See [`tightness`].
+    pub tight: f32,
 }
 
 impl Panel {
@@ -376,15 +413,20 @@ impl Panel {
             return Panel {
                 group: 32,
                 min: false,
-                bias: bias(true, 0, vnni),
-                run: 0,
+                bias: 128,
+                run: 1,
+                tight: tightness(u8::MAX, vnni),
             };
         }
         Panel {
             group: if W::WIDE { WIDE } else { W::GROUP },
             min: W::MIN,
-            bias: bias(W::SIGNED, W::OFFSET, vnni),
-            run: run_of(W::SIGNED, W::OFFSET, W::TOP, W::GROUP),
+            bias: bias::<W>(vnni),
+            run: match W::SIGNED {
+                true => 0,
+                false => run_of(W::TOP, W::GROUP),
+            },
+            tight: tightness_of::<W>(vnni),
         }
     }
 }
@@ -900,7 +942,7 @@ impl<S: Simd, const C: usize> Sums<S, C> {
             let w = scales::<S, W>(s, row, chunk, false);
             // Vectors that the scales fill.
             let vectors = (CHUNK / W::GROUP).div_ceil(S::N);
-            let has_bias = bias(W::SIGNED, W::OFFSET, S::VNNI) != 0;
+            let has_bias = bias::<W>(S::VNNI) != 0;
             let mut scale = [[s.zero(); 2]; C];
             for c in 0..C {
                 let x = x.add(c * stride + CHUNK).cast::<f32>();
@@ -974,7 +1016,7 @@ impl<S: Simd, const C: usize> Sums<S, C> {
             for c in 0..C {
                 let x = s.load_int(x.add(c * loaded.stride + 4 * S::N * i));
                 let zero = s.splat_i32(0);
-                let dot = if W::SIGNED && W::OFFSET == 0 && !S::VNNI {
+                let dot = if W::SIGNED && !S::VNNI {
                     s.dot_signed(zero, codes, x)
                 } else {
                     s.dot(zero, codes, x)
@@ -992,7 +1034,7 @@ impl<S: Simd, const C: usize> Sums<S, C> {
     #[inline(always)]
     fn total<W: Weights>(&self, s: S, c: usize) -> f32 {
         let mut dot = s.add(self.dot[c][0], self.dot[c][1]);
-        let bias = bias(W::SIGNED, W::OFFSET, S::VNNI);
+        let bias = bias::<W>(S::VNNI);
         if W::MIN {
             dot = s.add(dot, self.corr[c]);
         } else if bias != 0 {

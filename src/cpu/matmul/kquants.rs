@@ -3,7 +3,7 @@
 // Indices go over several arrays; iterators would be closures, which lose the vector instructions.
 #![allow(clippy::needless_range_loop)]
 
-use super::legacy::{IQ4_VALUES, nibbles};
+use super::legacy::{IQ4_OFFSET, IQ4_TOP, IQ4_VALUES, nibbles};
 use super::weights::{Pattern, Scales, Weights, repeat8, sixteen_lanes};
 use crate::quant::Type;
 use crate::simd::Simd;
@@ -273,8 +273,8 @@ impl Weights for Iq4Xs {
     const BLOCK: usize = 256;
     const BYTES: usize = 136;
     const GROUP: usize = 32;
-    const SIGNED: bool = true;
-    const RAISED: bool = true;
+    const OFFSET: i32 = IQ4_OFFSET;
+    const TOP: u8 = IQ4_TOP;
 
     #[inline(always)]
     unsafe fn codes<S: Simd>(s: S, chunk: *const u8, i: usize) -> S::I {

@@ -1,6 +1,6 @@
 //! Types with blocks of 32 values and f16 scales: q4_0, q4_1, q5_0, q5_1, q6_0, q8_0, iq4_nl. Layouts: `quant::legacy`.
 
-use super::weights::{Pattern, Scales, Values, Weights, repeat8, repeat16};
+use super::weights::{Pattern, Scales, Values, Weights, largest, repeat8, repeat16};
 use crate::quant::Type;
 use crate::quant::grid::Iq4;
 use crate::simd::Simd;
@@ -198,8 +198,10 @@ impl Weights for Q8_0 {
     }
 }
 
-/// The values of iq4_nl's and iq4_xs's codes.
-pub static IQ4_VALUES: Values<16> = Values::new(Iq4::VALUES);
+/// The values of iq4_nl's and iq4_xs's codes with an offset, and the largest of them.
+pub static IQ4_VALUES: Values<16> = Values::new(Iq4::VALUES, IQ4_OFFSET);
+pub const IQ4_OFFSET: i32 = 128;
+pub const IQ4_TOP: u8 = largest(&Iq4::VALUES, IQ4_OFFSET);
 
 pub struct Iq4Nl;
 impl Weights for Iq4Nl {
@@ -207,8 +209,8 @@ impl Weights for Iq4Nl {
     const BLOCK: usize = 32;
     const BYTES: usize = 18;
     const GROUP: usize = 32;
-    const SIGNED: bool = true;
-    const RAISED: bool = true;
+    const OFFSET: i32 = IQ4_OFFSET;
+    const TOP: u8 = IQ4_TOP;
 
     #[inline(always)]
     unsafe fn codes<S: Simd>(s: S, chunk: *const u8, i: usize) -> S::I {

@@ -121,7 +121,10 @@ fn seen(x: &[f32], ty: Type, k: usize, m: usize, level: Level) -> Vec<f64> {
         return x.iter().map(|&x| f64::from(x)).collect();
     }
     let group = if m > DIRECT && is_wide(ty) { WIDE } else { 32 };
-    x.chunks(k).flat_map(|x| rounded_by(x, group)).collect()
+    let by = super::core::groups(plain(ty), level).expect("it has a kernel");
+    let tight = by[usize::from(m > DIRECT)].1;
+    let rounded = |x| rounded_by(x, group, tight);
+    x.chunks(k).flat_map(rounded).collect()
 }
 
 fn in_bf16(x: &[f32]) -> Vec<f64> {
@@ -137,11 +140,13 @@ fn in_tiles(ty: Type, k: usize, m: usize, level: Level) -> bool {
     m >= from && takes && tiles::suit(level, k)
 }
 
-/// Rounded to 8 bits per `group` values.
-fn rounded_by(x: &[f32], group: usize) -> Vec<f64> {
+/// Rounded to 8 bits per `group` values, with sums of neighbours times `tight` as further values.
+fn rounded_by(x: &[f32], group: usize, tight: f32) -> Vec<f64> {
     let mut out = Vec::new();
     for block in x.chunks(group) {
         let top = block.iter().fold(0.0f32, |m, x| m.max(x.abs()));
+        let sums = block.as_chunks().0.iter().map(|[a, b]| (a + b).abs());
+        let top = sums.fold(top, |m, sum| m.max(tight * sum));
         let inverse = if top > 0.0 { 127.0 / top } else { 0.0 };
         let scale = f64::from(top / 127.0);
         out.extend(
@@ -179,7 +184,7 @@ fn is_decoded(ty: Type) -> bool {
 
 /// Types for which many activations share a scale, if there are many columns.
 fn is_wide(ty: Type) -> bool {
-    super::core::groups(plain(ty), Level::Scalar).is_some_and(|[_, panel]| panel == WIDE)
+    super::core::groups(plain(ty), Level::Scalar).is_some_and(|[_, panel]| panel.0 == WIDE)
 }
 
 #[track_caller]
@@ -190,7 +195,8 @@ fn check(what: &str, got: f32, exact: (f64, f64)) {
 /// How far products of a type with `m` columns may be from those of its decoded values.
 fn tolerance(ty: Type, k: usize, m: usize, level: Level) -> f64 {
     // Groups that share a scale are rounded to eight bits, of which half the groups keep all.
-    let shares = super::core::groups(plain(ty), level) == Some([16, 32]);
+    let groups = super::core::groups(plain(ty), level);
+    let shares = groups.is_some_and(|[a, b]| (a.0, b.0) == (16, 32));
     match ty {
         _ if shares && m > DIRECT && !in_tiles(ty, k, m, level) => 5e-3,
         // Its values are rounded to whole numbers, as the reference multiplies them.

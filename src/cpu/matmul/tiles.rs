@@ -198,7 +198,7 @@ unsafe fn decode<W: Weights>(
     // SAFETY: the caller's promise.
     let (codes, x) = unsafe { (W::chunk(s, chunk), W::scales(s, row, chunk)) };
     // value = scale · (code - bias) + min
-    let bias = s.splat(bias(W::SIGNED, W::OFFSET, true) as f32);
+    let bias = s.splat(bias::<W>(true) as f32);
     let min = if W::MIN { x.min[0] } else { s.zero() };
     let (mut scale, mut less) = ([0f32; 16], [0f32; 16]);
     // SAFETY: arrays of 16 values; 32 values of two bytes are a vector, and there are eight times as many.

@@ -17,8 +17,11 @@ use crate::simd::Simd;
 const STEP: u32 = 0xcbac_1fed;
 /// Added to a code to have the start of its sequence.
 const OFFSET: i32 = 4096;
-/// Subtracted from the sum of a state's bytes.
-const MEAN: i8 = 126;
+/// Subtracted from the sum of a state's bytes, of six bits each.
+const MEAN: i32 = 126;
+/// Added to values to make them unsigned, and the largest then.
+const RAISED: i32 = 128;
+const TOP: u8 = (4 * 63 - MEAN + RAISED) as u8;
 
 /// The multiplier that goes `step` steps on; in every second lane four steps further, if a code has eight values.
 const fn power(step: usize, values: usize) -> Pattern<i32, 16> {
@@ -40,17 +43,21 @@ const fn power(step: usize, values: usize) -> Pattern<i32, 16> {
 static FOUR: [Pattern<i32, 16>; 4] = [power(1, 4), power(2, 4), power(3, 4), power(4, 4)];
 static EIGHT: [Pattern<i32, 16>; 4] = [power(1, 8), power(2, 8), power(3, 8), power(4, 8)];
 
-/// Four values from each lane, raised where the level wants it.
+/// Four values from each lane, with `offset` added.
 #[inline(always)]
-fn values<S: Simd>(s: S, starts: S::I, powers: &'static [Pattern<i32, 16>; 4]) -> S::I {
+fn values<S: Simd>(
+    s: S,
+    starts: S::I,
+    powers: &'static [Pattern<i32, 16>; 4],
+    offset: i32,
+) -> S::I {
     let mut sums = s.splat_i32(0);
     for j in [3, 2, 1, 0] {
         let state = s.mul_i32(starts, powers[j].get(s));
         let state = s.and(state, s.splat_i32(0x3f3f_3f3f));
         sums = s.dot(s.shl_i32::<8>(sums), state, s.splat_i8(1));
     }
-    let mean = if S::VNNI { MEAN - 127 - 1 } else { MEAN };
-    s.sub_i8(sums, s.splat_i8(mean))
+    s.sub_i8(sums, s.splat_i8((MEAN - offset) as i8))
 }
 
 /// For the lanes of a chunk, two to a code: bytes of the code's lowest 16 bits, of which 16 bytes are loaded.
@@ -65,16 +72,16 @@ static WORDS: Patterns<i8, 64> = Patterns({
     from
 });
 
-/// Values of 16-bit codes with eight values each.
+/// Values of 16-bit codes with eight values each, with `offset` added.
 ///
 /// # Safety
 /// `codes` points to 64 bytes.
 #[inline(always)]
-unsafe fn by_words<S: Simd>(s: S, codes: *const u8, i: usize) -> S::I {
+unsafe fn by_words<S: Simd>(s: S, codes: *const u8, i: usize, offset: i32) -> S::I {
     // SAFETY: the caller's promise.
     let bytes = unsafe { s.load_128(codes.add(16 * (S::HALVES * i / 2))) };
     let starts = s.add_i32(s.lookup16(bytes, WORDS.get(s, i)), s.splat_i32(OFFSET));
-    values(s, starts, &EIGHT)
+    values(s, starts, &EIGHT, offset)
 }
 
 /// Defines a type with a scale per row and groups of 32.
@@ -88,8 +95,8 @@ macro_rules! trellis {
             const BYTES: usize = $bytes;
             const META: usize = 4;
             const GROUP: usize = 32;
-            const SIGNED: bool = true;
-            const RAISED: bool = true;
+            const OFFSET: i32 = RAISED;
+            const TOP: u8 = TOP;
 
             #[inline(always)]
             unsafe fn codes<S: Simd>($s: S, $p: *const u8, $i: usize) -> S::I {
@@ -134,7 +141,7 @@ codes: {
     let top = s.lookup16(s.load_128(p), TOP.get(s, i));
     let top = s.and(s.shlv_i32(top, TO_TOP.get(s)), s.splat_i32(0x1000));
     let code = s.or(s.or(low, high), top);
-    values(s, s.add_i32(code, s.splat_i32(OFFSET)), &EIGHT)
+    values(s, s.add_i32(code, s.splat_i32(OFFSET)), &EIGHT, RAISED)
 },
 levels: eight_values(h, h.and(h.load_u8(p), h.splat_i32(15))));
 
@@ -150,22 +157,15 @@ const fn halves_of_codes(at: usize) -> Patterns<i8, 128> {
 }
 
 trellis!(Iq2Kt, Iq2_kt, bytes: 68, |s, h, p, i|
-    codes: by_words(s, p.add(4), i),
+    codes: by_words(s, p.add(4), i, RAISED),
     levels: eight_values(h, words8::<_, 15>(h, p, &BY_BYTE)));
 
 trellis!(Iq3Kt, Iq3_kt, bytes: 100, |s, h, p, i|
     codes: {
         let signs = shifted_bits::<S, 1, 0>(s, p.add(68), i);
-        let mut x = by_words(s, p.add(4), i);
-        if S::VNNI {
-            x = s.xor(x, s.splat_i8(-128));
-        }
+        let x = s.abs_i8(by_words(s, p.add(4), i, 0));
         // What is 128 more keeps being so if it changes its sign.
-        x = s.abs_i8(x);
-        if S::VNNI {
-            x = s.xor(x, s.splat_i8(-128));
-        }
-        s.negate_where(x, signs, s.splat_i8(1))
+        s.negate_where(s.xor(x, s.splat_i8(-128)), signs, s.splat_i8(1))
     },
     levels: words8::<_, 15>(h, p, &BY_BYTE));
 
@@ -187,7 +187,7 @@ codes: {
     let top = s.shl_i32::<12>(s.and(s.shrv_i32(word, TOP.get(s)), s.splat_i32(7)));
     let range = s.and(s.shl_i32::<15>(word), s.splat_i32(32768));
     let code = s.or(s.or(low, high), top);
-    values(s, s.add_i32(code, s.add_i32(range, s.splat_i32(OFFSET))), &FOUR)
+    values(s, s.add_i32(code, s.add_i32(range, s.splat_i32(OFFSET))), &FOUR, RAISED)
 },
 levels: {
     let level = h.and(h.shr_i32::<1>(h.load_int(p)), h.splat_i32(127));

@@ -10,7 +10,8 @@ use crate::simd::Simd;
 /// Values per chunk: what is decoded together. A row whose blocks are smaller may end in a part of a chunk.
 pub const CHUNK: usize = 256;
 
-/// A quantized type as 8-bit codes: value = scale · (code - offset) + min, with a scale (and min) per group.
+/// A quantized type as 8-bit codes: value = scale · (code - offset) + min, with a scale (and min) per group. What is subtracted is
+/// told by `bias` in `kernels`.
 pub trait Weights: 'static {
     const TYPE: Type;
     /// Values per block of the type: 32, 64, 128 or 256.
@@ -21,15 +22,15 @@ pub trait Weights: 'static {
     const META: usize = 0;
     /// Values per scale: 16 or 32.
     const GROUP: usize;
-    /// Codes are signed bytes, otherwise they are 0..=127.
+    /// Codes are signed bytes, otherwise they are unsigned. Signed are those of types that are as precise as activations: no kernel may take
+    /// precision from these then.
     const SIGNED: bool = false;
-    /// Signed codes come with 128 added where the dot product wants unsigned ones ([`Simd::VNNI`]).
-    const RAISED: bool = false;
-    /// Subtracted from every code. Signed codes that are small come with it added where there is no [`Simd::VNNI`], so that they
-    /// are unsigned there too; it is 0 for others.
+    /// Subtracted from every code.
     const OFFSET: i32 = 0;
-    /// The largest code, without [`Simd::VNNI`]: products of small ones are first added up as 16-bit numbers.
-    const TOP: u8 = 127;
+    /// With [`Simd::VNNI`], codes come with 128 added instead of the offset.
+    const RAISED: bool = false;
+    /// The largest unsigned code, without [`Simd::VNNI`]: products of small ones are first added up as 16-bit numbers.
+    const TOP: u8 = 255;
     /// Scales don't change within 128 values: then one is enough for as many activations, if they are many.
     const WIDE: bool = false;
     /// Groups have mins.
@@ -175,40 +176,33 @@ pub const fn repeat8(x: [i32; 8]) -> Pattern<i32, 16> {
     Pattern(out)
 }
 
-/// Signed values that are looked up, and the same raised by 128: see [`Weights::RAISED`]. Small ones are raised by
-/// [`Weights::OFFSET`] elsewhere.
-pub struct Values<const N: usize> {
-    plain: [i8; N],
-    raised: [i8; N],
-}
-
-const fn raised<const N: usize>(values: [i8; N], by: i8) -> [i8; N] {
-    let mut out = values;
-    let mut i = 0;
-    while i < N {
-        out[i] = values[i].wrapping_add(by);
-        i += 1;
-    }
-    out
-}
+/// Signed values that are looked up, with an offset (see [`Weights::OFFSET`]) that makes them unsigned.
+pub struct Values<const N: usize>(pub [i8; N]);
 
 impl<const N: usize> Values<N> {
-    pub const fn new(values: [i8; N]) -> Self {
-        Values::with_offset(values, 0)
-    }
-
-    pub const fn with_offset(values: [i8; N], offset: i32) -> Self {
-        Values {
-            plain: raised(values, offset as i8),
-            raised: raised(values, -128),
+    pub const fn new(values: [i8; N], offset: i32) -> Self {
+        let mut out = values;
+        let mut i = 0;
+        while i < N {
+            out[i] = values[i].wrapping_add(offset as i8);
+            i += 1;
         }
+        Values(out)
     }
+}
 
-    /// The values as the level wants them.
-    #[inline(always)]
-    pub fn get<S: Simd>(&'static self, _s: S) -> &'static [i8; N] {
-        if S::VNNI { &self.raised } else { &self.plain }
+/// The largest of values with an offset, which makes all of them unsigned.
+pub const fn largest(values: &[i8], offset: i32) -> u8 {
+    let (mut top, mut i) = (0, 0);
+    while i < values.len() {
+        let value = values[i] as i32 + offset;
+        assert!(0 <= value && value < 256);
+        if value > top {
+            top = value;
+        }
+        i += 1;
     }
+    top as u8
 }
 
 impl Values<16> {
@@ -216,7 +210,7 @@ impl Values<16> {
     #[inline(always)]
     pub fn lookup<S: Simd>(&'static self, s: S, idx: S::I) -> S::I {
         // SAFETY: the table has 16 bytes.
-        let table = unsafe { s.load_128(self.get(s).as_ptr().cast()) };
+        let table = unsafe { s.load_128(self.0.as_ptr().cast()) };
         s.lookup16(table, idx)
     }
 }
