@@ -91,7 +91,8 @@ impl<const T: usize> Planes<T> {
 }
 
 const TWO: [i8; 3] = [8, 25, 43];
-static TWO_VALUES: Values<16> = Values::new([8, 25, 43, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], 128);
+static TWO_VALUES: Values<16> =
+    Values::new([8, 25, 43, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], 128);
 static IQ2_XXS_PLANES: Planes<1> = Planes::new(&codebook::IQ2_XXS);
 static IQ2_XS_PLANES: Planes<2> = Planes::new(&codebook::IQ2_XS);
 static IQ2_S_PLANES: Planes<4> = Planes::new(&codebook::IQ2_S);

@@ -14,8 +14,10 @@ use crate::quant::{Interleaved, Type, TypeInfo};
 use crate::simd::amx::Tiles;
 use crate::simd::{Compiled, Element, Level};
 
-/// Most columns that weights are multiplied with directly, without a panel.
-pub const DIRECT: usize = 4;
+/// Most columns that weights are multiplied with directly, without a panel, at any level and of any type; see [`Core::direct`].
+pub const MAX_DIRECT: usize = 8;
+/// Columns for which there are kernels that do so.
+const AT_ONCE: usize = 4;
 /// Columns of the largest block at any level.
 pub const MAX_COLS: usize = tiles::COLS;
 const _: () = assert!(MAX_COLS >= kernels::MAX_COLS);
@@ -29,8 +31,8 @@ pub struct Codes {
     panels: [Panel; 2],
     unpack: Compiled<UnpackArgs>,
     unpack_tiles: unsafe fn(UnpackArgs, Range<usize>),
-    /// For 1, 2 and 4 columns.
-    gemv: [Compiled<GemvArgs>; 3],
+    /// For 1 to 4 columns.
+    gemv: [Compiled<GemvArgs>; AT_ONCE],
     /// [`kernels::tightness`] of these columns without [`Simd::VNNI`](crate::simd::Simd::VNNI).
     tight: f32,
 }
@@ -46,6 +48,7 @@ impl Codes {
             gemv: [
                 Compiled::new::<Gemv<W, 1>>(),
                 Compiled::new::<Gemv<W, 2>>(),
+                Compiled::new::<Gemv<W, 3>>(),
                 Compiled::new::<Gemv<W, 4>>(),
             ],
             tight: kernels::tightness_of::<W>(false),
@@ -149,7 +152,7 @@ struct Floats {
     pack: Compiled<PackArgs>,
     pack_pairs: Compiled<PackArgs>,
     pack_tiles: [unsafe fn(PackArgs); 2],
-    gemv: [Compiled<GemvArgs>; 3],
+    gemv: [Compiled<GemvArgs>; AT_ONCE],
 }
 
 impl Floats {
@@ -162,6 +165,7 @@ impl Floats {
             gemv: [
                 Compiled::new::<float::Gemv<T, 1>>(),
                 Compiled::new::<float::Gemv<T, 2>>(),
+                Compiled::new::<float::Gemv<T, 3>>(),
                 Compiled::new::<float::Gemv<T, 4>>(),
             ],
         }
@@ -284,6 +288,14 @@ impl Core {
             packing,
             cols,
             ..*self
+        }
+    }
+
+    /// Most columns that weights are multiplied with directly: more if panels take long to fill, since groups share scales there.
+    pub fn direct(&self) -> usize {
+        match self.path {
+            Path::Codes(c) if c.group == 16 && c.panel(self.level).group == 32 => MAX_DIRECT,
+            _ => AT_ONCE,
         }
     }
 
@@ -647,7 +659,7 @@ impl Core {
         let step = self.lanes.max(interleaved.rows);
         for r in (0..n_rows).step_by(step) {
             let n = step.min(n_rows - r);
-            let mut at = [std::ptr::null_mut(); DIRECT];
+            let mut at = [std::ptr::null_mut(); MAX_DIRECT];
             for (at, d) in at.iter_mut().zip(dst) {
                 *at = d.wrapping_add(r);
             }
@@ -676,11 +688,7 @@ impl Core {
         let col_stride = self.column_bytes();
         let mut done = 0;
         while done < dst.len() {
-            let (n, which) = match dst.len() - done {
-                1 => (1, 0),
-                2 | 3 => (2, 1),
-                _ => (4, 2),
-            };
+            let n = AT_ONCE.min(dst.len() - done);
             // SAFETY: the caller's promise.
             unsafe {
                 let args = GemvArgs {
@@ -693,10 +701,10 @@ impl Core {
                     dst: dst.as_ptr().add(done),
                 };
                 match self.path {
-                    Path::Codes(c) | Path::Rounded(c) => c.gemv[which].run(self.level, args),
-                    Path::Floats(f) => f.gemv[which].run(self.level, args),
+                    Path::Codes(c) | Path::Rounded(c) => c.gemv[n - 1].run(self.level, args),
+                    Path::Floats(f) => f.gemv[n - 1].run(self.level, args),
                     Path::Decoded(info) => {
-                        let mut at = [std::ptr::null_mut(); DIRECT];
+                        let mut at = [std::ptr::null_mut(); AT_ONCE];
                         for r in 0..n_rows {
                             self.decode(info, rows.add(stride * r), scratch.cast());
                             for c in 0..n {
@@ -708,7 +716,7 @@ impl Core {
                                 dst: at.as_ptr(),
                                 ..args
                             };
-                            F32.gemv[which].run(self.level, args);
+                            F32.gemv[n - 1].run(self.level, args);
                         }
                     }
                 }

@@ -970,7 +970,7 @@ impl<S: Simd, const C: usize> Sums<S, C> {
             };
             // One column's loop is written out: shifts and tables depend on `i`, and the compiler keeps the loop of longer types.
             // (Without vectors it gains nothing.)
-            if C == 1 && S::FUSED {
+            if S::FUSED {
                 self.four::<W, 0>(s, &loaded);
                 if parts == 8 {
                     self.four::<W, 4>(s, &loaded);

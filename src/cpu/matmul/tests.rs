@@ -3,7 +3,7 @@
 use std::sync::Barrier;
 use std::sync::atomic::AtomicUsize;
 
-use super::core::DIRECT;
+use super::core::Core;
 use super::job::{Job, MANY};
 use super::kernels::WIDE;
 use super::{pairs, tiles};
@@ -120,9 +120,10 @@ fn seen(x: &[f32], ty: Type, k: usize, m: usize, level: Level) -> Vec<f64> {
     if is_decoded(ty) {
         return x.iter().map(|&x| f64::from(x)).collect();
     }
-    let group = if m > DIRECT && is_wide(ty) { WIDE } else { 32 };
+    let in_panels = in_panels(ty, k, m, level);
+    let group = if in_panels && is_wide(ty) { WIDE } else { 32 };
     let by = super::core::groups(plain(ty), level).expect("it has a kernel");
-    let tight = by[usize::from(m > DIRECT)].1;
+    let tight = by[usize::from(in_panels)].1;
     let rounded = |x| rounded_by(x, group, tight);
     x.chunks(k).flat_map(rounded).collect()
 }
@@ -133,11 +134,17 @@ fn in_bf16(x: &[f32]) -> Vec<f64> {
         .collect()
 }
 
+/// Whether weights are unpacked to panels for so many columns.
+fn in_panels(ty: Type, k: usize, m: usize, level: Level) -> bool {
+    let core = Core::new(level, ty, k).expect("it can be multiplied");
+    m > core.direct()
+}
+
 fn in_tiles(ty: Type, k: usize, m: usize, level: Level) -> bool {
     let ty = plain(ty);
-    let from = if ty == Type::Bf16 { DIRECT + 1 } else { MANY };
+    let many = m >= MANY || ty == Type::Bf16 && in_panels(ty, k, m, level);
     let takes = matches!(ty, Type::Bf16 | Type::F16) || !is_decoded(ty);
-    m >= from && takes && tiles::suit(level, k)
+    many && takes && tiles::suit(level, k)
 }
 
 /// Rounded to 8 bits per `group` values, with sums of neighbours times `tight` as further values.
@@ -198,7 +205,7 @@ fn tolerance(ty: Type, k: usize, m: usize, level: Level) -> f64 {
     let groups = super::core::groups(plain(ty), level);
     let shares = groups.is_some_and(|[a, b]| (a.0, b.0) == (16, 32));
     match ty {
-        _ if shares && m > DIRECT && !in_tiles(ty, k, m, level) => 5e-3,
+        _ if shares && in_panels(ty, k, m, level) && !in_tiles(ty, k, m, level) => 5e-3,
         // Its values are rounded to whole numbers, as the reference multiplies them.
         Type::Iq6_k => 2e-2,
         // Bf16 are as they are. Of others half of what the last of 8 bits stands for is lost or, of f16 and activations, of 16 bits each.
@@ -236,7 +243,7 @@ fn every_type_at_every_level_and_odd_shapes() {
             let n = n.next_multiple_of(info.rows);
             let (weights, most) = (random.fill(k * n), 150);
             let input = random.fill(k * most);
-            for m in [1usize, 2, 3, 4, 5, 8, 12, 13, 40, 133, 150] {
+            for m in [1usize, 2, 3, 4, 5, 7, 9, 12, 13, 40, 133, 150] {
                 let ctx = Context::new(4 << 20, false).unwrap();
                 let w = ctx.new_tensor(info.ty, &[k as i64, n as i64]).unwrap();
                 let x = ctx.new_tensor(Type::F32, &[k as i64, m as i64]).unwrap();
@@ -254,7 +261,10 @@ fn every_type_at_every_level_and_odd_shapes() {
                     let result = || {
                         compute(y, 1, level);
                         let is_bf16 = plain(info.ty) == Type::Bf16;
-                        (get(y), is_bf16 && m > DIRECT && pairs::suit(level, k))
+                        (
+                            get(y),
+                            is_bf16 && in_panels(info.ty, k, m, level) && pairs::suit(level, k),
+                        )
                     };
                     let here = result();
                     let mut there = here.clone();
@@ -291,16 +301,19 @@ fn extreme_codes_do_not_saturate() {
             .map(|i| if (i / k) % 2 == 0 { -1.0 } else { 1.0 } * if i % 7 == 0 { 0.1 } else { 1.0 })
             .collect();
         put(w, &rows);
-        for m in [1, 13, 128] {
+        for m in [1, 2, 13, 128] {
             let x = ctx.new_tensor(Type::F32, &[k, m]).unwrap();
-            put(x, &vec![-1.0; (k * m) as usize]);
+            // Columns of either sign.
+            let columns = (0..k * m).map(|i| if i / k % 2 == 0 { -1.0 } else { 1.0 });
+            put(x, &columns.collect::<Vec<_>>());
             let y = ctx.mul_mat(w, x).unwrap();
             let (w, input) = (get(w), get(x));
             for level in levels() {
                 let x = seen(&input, info.ty, k as usize, m as usize, level);
                 compute(y, 1, level);
                 for (i, &got) in get(y).iter().enumerate() {
-                    let want = dot(&w[i % 3 * k as usize..][..k as usize], &x[..k as usize]);
+                    let (w, x) = (&w[i % 3 * k as usize..], &x[i / 3 * k as usize..]);
+                    let want = dot(&w[..k as usize], &x[..k as usize]);
                     let what = format!("{} {level:?} m={m} [{i}]", info.name);
                     let tolerance = tolerance(info.ty, k as usize, m as usize, level);
                     check_within(&what, got, want, tolerance);
