@@ -274,6 +274,14 @@ impl Core {
         })
     }
 
+    /// Fewest columns for which [`Core::of_many`] is faster.
+    pub fn many(&self) -> usize {
+        match self.path {
+            Path::Floats(_) => 32,
+            _ => 64,
+        }
+    }
+
     /// The same product, of so many columns that they are worth tiles: codes and f16 take longer to unpack to them.
     pub fn of_many(&self) -> Core {
         let (path, packing) = match self.path {

@@ -26,8 +26,6 @@ const TILES_BYTES: usize = 1 << 20;
 const UNITS_PER_THREAD: usize = 4;
 /// Fewest columns of a unit: unpacking the rows must pay off.
 const MIN_COLS: usize = 96;
-/// Columns of a segment that are many, see [`Core::of_many`].
-pub(super) const MANY: usize = 128;
 /// Columns whose values are fewer are packed by each thread for itself: cheaper than to meet.
 const ALONE: usize = 8192;
 
@@ -61,7 +59,7 @@ struct Experts {
 /// Holds the addresses of the node's tensors; [`Job::run`] is unsafe for their sake.
 pub struct Job {
     core: Core,
-    /// For segments of [`MANY`] columns.
+    /// For segments of [`Core::many`] columns.
     core_of_many: Core,
     level: Level,
     nth: usize,
@@ -261,7 +259,7 @@ impl Job {
 
     /// What multiplies so many columns.
     fn core(&self, n_cols: usize) -> &Core {
-        match n_cols >= MANY {
+        match n_cols >= self.core.many() {
             true => &self.core_of_many,
             false => &self.core,
         }
@@ -448,7 +446,7 @@ impl Job {
                 s.rows_per_unit = direct_rows;
                 unit += self.n_rows.div_ceil(direct_rows);
             } else {
-                let panel_rows = panel_rows[usize::from(s.n_cols >= MANY)];
+                let panel_rows = panel_rows[usize::from(s.n_cols >= self.core.many())];
                 let core = self.core(s.n_cols);
                 let blocks = s.n_cols.div_ceil(core.cols);
                 let by_rows = self.n_rows.div_ceil(panel_rows);

@@ -4,7 +4,7 @@ use std::sync::Barrier;
 use std::sync::atomic::AtomicUsize;
 
 use super::core::Core;
-use super::job::{Job, MANY};
+use super::job::Job;
 use super::kernels::WIDE;
 use super::{pairs, tiles};
 use crate::cpu::task::{Cursors, Task};
@@ -140,9 +140,15 @@ fn in_panels(ty: Type, k: usize, m: usize, level: Level) -> bool {
     m > core.direct()
 }
 
+/// Columns from which on products are in tiles.
+fn many(ty: Type, k: usize, level: Level) -> usize {
+    let core = Core::new(level, ty, k).expect("it can be multiplied");
+    core.many()
+}
+
 fn in_tiles(ty: Type, k: usize, m: usize, level: Level) -> bool {
     let ty = plain(ty);
-    let many = m >= MANY || ty == Type::Bf16 && in_panels(ty, k, m, level);
+    let many = m >= many(ty, k, level) || ty == Type::Bf16 && in_panels(ty, k, m, level);
     let takes = matches!(ty, Type::Bf16 | Type::F16) || !is_decoded(ty);
     many && takes && tiles::suit(level, k)
 }
@@ -241,9 +247,9 @@ fn every_type_at_every_level_and_odd_shapes() {
                 continue;
             }
             let n = n.next_multiple_of(info.rows);
-            let (weights, most) = (random.fill(k * n), 150);
+            let (weights, most) = (random.fill(k * n), 86);
             let input = random.fill(k * most);
-            for m in [1usize, 2, 3, 4, 5, 7, 9, 12, 13, 40, 133, 150] {
+            for m in [1usize, 2, 3, 4, 5, 7, 9, 12, 13, 40, 69, 86] {
                 let ctx = Context::new(4 << 20, false).unwrap();
                 let w = ctx.new_tensor(info.ty, &[k as i64, n as i64]).unwrap();
                 let x = ctx.new_tensor(Type::F32, &[k as i64, m as i64]).unwrap();
@@ -254,7 +260,7 @@ fn every_type_at_every_level_and_odd_shapes() {
                 let in_bf16 = in_bf16(&input[..k * m]);
                 for level in levels() {
                     // Only tiles are for so many, and for rows in pieces.
-                    if (m >= MANY || k > tiles::DEPTH) && level != Level::Amx {
+                    if (m > 64 || k > tiles::DEPTH) && level != Level::Amx {
                         continue;
                     }
                     let x = seen(&input[..k * m], info.ty, k, m, level);
