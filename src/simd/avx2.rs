@@ -347,8 +347,6 @@ impl<const VNNI: bool, const VEX: bool> Simd for Ymm<VNNI, VEX> {
         fn pairs(u: __m256i, a: __m256i) -> __m256i = _mm256_maddubs_epi16(u, a);
         fn add_pairs(acc: __m256i, pairs: __m256i) -> __m256i =
             _mm256_add_epi32(acc, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
-        fn dot_signed(acc: __m256i, w: __m256i, a: __m256i) -> __m256i =
-            s.dot(acc, _mm256_abs_epi8(w), _mm256_sign_epi8(a, w));
         fn cast_i(a: __m256) -> __m256i = _mm256_castps_si256(a);
         fn cast_f(a: __m256i) -> __m256 = _mm256_castsi256_ps(a);
         fn to_i32(a: __m256) -> __m256i = _mm256_cvtps_epi32(a);

@@ -342,11 +342,6 @@ impl<const VNNI: bool> Simd for Zmm<VNNI> {
         fn pairs(u: __m512i, a: __m512i) -> __m512i = _mm512_maddubs_epi16(u, a);
         fn add_pairs(acc: __m512i, pairs: __m512i) -> __m512i =
             _mm512_add_epi32(acc, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
-        fn dot_signed(acc: __m512i, w: __m512i, a: __m512i) -> __m512i = {
-            let negative = _mm512_movepi8_mask(w);
-            let a = _mm512_mask_sub_epi8(a, negative, _mm512_setzero_si512(), a);
-            s.dot(acc, _mm512_abs_epi8(w), a)
-        };
         fn cast_i(a: __m512) -> __m512i = _mm512_castps_si512(a);
         fn cast_f(a: __m512i) -> __m512 = _mm512_castsi512_ps(a);
         fn to_i32(a: __m512) -> __m512i = _mm512_cvtps_epi32(a);

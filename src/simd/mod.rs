@@ -472,14 +472,12 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn lookup16(self, table: Self::I, idx: Self::I) -> Self::I;
 
     /// Adds to each i32 of `acc` the four products of its unsigned bytes in `u` and signed bytes in `a`.
-    /// Exact if no `u` is greater than 128 and no `a` is -128; see [`Simd::dot_wide`].
+    /// Without [`Simd::VNNI`] each two products must fit into 16 bits together.
     fn dot(self, acc: Self::I, u: Self::I, a: Self::I) -> Self::I;
     /// The 16-bit sums of the products of two unsigned bytes in `u` and two signed bytes in `a`, which must fit.
     fn pairs(self, u: Self::I, a: Self::I) -> Self::I;
     /// Adds to each i32 of `acc` the two 16-bit values of `pairs`.
     fn add_pairs(self, acc: Self::I, pairs: Self::I) -> Self::I;
-    /// The same as [`Simd::dot`] for signed bytes in `w`, of which `a` must not have -128.
-    fn dot_signed(self, acc: Self::I, w: Self::I, a: Self::I) -> Self::I;
 
     /// Bit pattern of the floats.
     fn cast_i(self, a: Self::F) -> Self::I;

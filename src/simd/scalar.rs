@@ -556,15 +556,6 @@ impl Simd for Scalar {
         out
     }
     #[inline(always)]
-    fn dot_signed(self, acc: [i32; N], w: [i32; N], a: [i32; N]) -> [i32; N] {
-        let (w, a) = (bytes(w), bytes(a));
-        let mut out = acc;
-        for i in 0..4 * N {
-            out[i / 4] += i32::from(w[i] as i8) * i32::from(a[i] as i8);
-        }
-        out
-    }
-    #[inline(always)]
     fn join(self, lo: [i32; N], _hi: [i32; N]) -> [i32; N] {
         lo
     }

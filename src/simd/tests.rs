@@ -92,7 +92,6 @@ unsafe fn ints_64<S: Simd>(s: S, x: *const i8, y: *const i8, out: &mut Vec<Vec<u
             s.add_i16(a, b),
             s.pairs(u7, a),
             s.add_pairs(b, a),
-            s.dot_signed(b, b, a),
             s.scale_i8(a, 1, s.splat_i32(0x6543_6543)),
             s.scale_i8(s.and(a, s.splat_i8(31)), 4, s.splat_i32(-0x5431_5431)),
             s.splat_i8(-3),

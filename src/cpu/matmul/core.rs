@@ -51,7 +51,7 @@ impl Codes {
                 Compiled::new::<Gemv<W, 3>>(),
                 Compiled::new::<Gemv<W, 4>>(),
             ],
-            tight: kernels::tightness_of::<W>(false),
+            tight: kernels::tightness(W::TOP, false),
         }
     }
 
@@ -125,13 +125,12 @@ const fn gemm<const GROUP: usize, const MIN: bool, const RUN: usize>() -> ByWidt
     ]
 }
 
-/// For runs of 0 (signed codes), 1, 2, 4 and 8.
-type ByRun = [ByWidth; 5];
+/// For runs of 1, 2, 4 and 8.
+type ByRun = [ByWidth; 4];
 
 /// `LONGEST` is the longest run that groups have room for: 8, or 4.
 const fn by_run<const GROUP: usize, const LONGEST: usize, const MIN: bool>() -> ByRun {
     [
-        gemm::<GROUP, MIN, 0>(),
         gemm::<GROUP, MIN, 1>(),
         gemm::<GROUP, MIN, 2>(),
         gemm::<GROUP, MIN, 4>(),
@@ -142,8 +141,8 @@ const fn by_run<const GROUP: usize, const LONGEST: usize, const MIN: bool>() -> 
 /// By mins, then by run.
 static GEMM16: [ByRun; 2] = [by_run::<16, 4, false>(), by_run::<16, 4, true>()];
 static GEMM32: [ByRun; 2] = [by_run::<32, 8, false>(), by_run::<32, 8, true>()];
-/// Of signed codes without mins.
-static GEMM_WIDE: ByWidth = gemm::<WIDE, false, 0>();
+/// Of large codes without mins.
+static GEMM_WIDE: ByWidth = gemm::<WIDE, false, 1>();
 static QUANTIZE: Compiled<QuantizeArgs> = Compiled::new::<Quantize>();
 
 /// The kernels of an element type.
@@ -631,8 +630,7 @@ impl Core {
                 let Panel {
                     group, min, run, ..
                 } = c.panel(self.level);
-                // 0, 1, 2, 3 and 4 for runs of 0, 1, 2, 4 and 8.
-                let run = run.checked_ilog2().map_or(0, |log| log as usize + 1);
+                let run = run.ilog2() as usize;
                 match group {
                     16 => &GEMM16[usize::from(min)][run],
                     32 => &GEMM32[usize::from(min)][run],

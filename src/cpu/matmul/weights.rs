@@ -22,10 +22,9 @@ pub trait Weights: 'static {
     const META: usize = 0;
     /// Values per scale: 16 or 32.
     const GROUP: usize;
-    /// Codes are signed bytes, otherwise they are unsigned. Signed are those of types that are as precise as activations: no kernel may take
-    /// precision from these then.
+    /// Codes come as signed bytes, and kernels add 128 to make them unsigned, as all others are.
     const SIGNED: bool = false;
-    /// Subtracted from every code.
+    /// Subtracted from every unsigned code.
     const OFFSET: i32 = 0;
     /// With [`Simd::VNNI`], codes come with 128 added instead of the offset.
     const RAISED: bool = false;
