@@ -91,30 +91,18 @@ impl Case {
         Some([format!("pp{prompt}"), format!("tg{generated}")].map(figure))
     }
 
-    /// The medians over so many rounds, or of one if that is far from `least`, the ratios that are to be reached; and how many they
-    /// were. Panics if ikrs fails.
-    fn measure_near(&self, rounds: usize, least: [f64; 2]) -> (Speed, usize) {
-        let first = self.measure(1);
-        let near = |pair, least: f64| (least / CLEAR..least * CLEAR).contains(&ratio(pair));
-        let close = near(first.prompt, least[0]) || near(first.generation, least[1]);
-        match first.is_comparable() && close && rounds > 1 {
-            true => (self.measure(rounds), rounds),
-            false => (first, 1),
+    /// Adds what both did in a round. Panics if ikrs fails.
+    fn add_round(&self, round: usize, figures: &mut Figures) {
+        // Who goes first changes, since the machine's speed drifts.
+        for turn in 0..2 {
+            let who = (round + turn) % 2;
+            let figure = self.once([Who::Ikrs, Who::Reference][who], 1);
+            assert!(who == 1 || figure.is_some(), "ikrs fails: {self:?}");
+            figures[who].extend(figure);
         }
     }
 
-    /// The medians over some rounds. Panics if ikrs fails.
-    pub fn measure(&self, rounds: usize) -> Speed {
-        let mut figures: [Vec<[f64; 2]>; 2] = [Vec::new(), Vec::new()];
-        for round in 0..rounds {
-            // Who goes first changes, since the machine's speed drifts.
-            for turn in 0..2 {
-                let who = (round + turn) % 2;
-                let figure = self.once([Who::Ikrs, Who::Reference][who], 1);
-                assert!(who == 1 || figure.is_some(), "ikrs fails: {self:?}");
-                figures[who].extend(figure);
-            }
-        }
+    fn medians(&self, figures: &Figures) -> Speed {
         let pair =
             |k: usize| [0, 1].map(|who: usize| median(figures[who].iter().map(|f| f[k]).collect()));
         Speed {
@@ -124,7 +112,32 @@ impl Case {
             generation: pair(1),
         }
     }
+
+    /// The medians over so many rounds, or of one if that is far from `least`, the ratios that are to be reached; and how many they
+    /// were. Panics if ikrs fails.
+    fn measure_near(&self, rounds: usize, least: [f64; 2]) -> (Speed, usize) {
+        let mut figures = Figures::default();
+        self.add_round(0, &mut figures);
+        let first = self.medians(&figures);
+        let near = |pair, least: f64| (least / CLEAR..least * CLEAR).contains(&ratio(pair));
+        let close = near(first.prompt, least[0]) || near(first.generation, least[1]);
+        if !first.is_comparable() || !close {
+            return (first, 1);
+        }
+        (1..rounds).for_each(|round| self.add_round(round, &mut figures));
+        (self.medians(&figures), rounds.max(1))
+    }
+
+    /// The medians over some rounds. Panics if ikrs fails.
+    pub fn measure(&self, rounds: usize) -> Speed {
+        let mut figures = Figures::default();
+        (0..rounds).for_each(|round| self.add_round(round, &mut figures));
+        self.medians(&figures)
+    }
 }
+
+/// Speeds of the prompt and of generation in each round, by ikrs and by the reference.
+type Figures = [Vec<[f64; 2]>; 2];
 
 /// Tokens per second, by ikrs and by the reference; 0 for what the reference can't do.
 #[derive(Clone, Debug, PartialEq)]

@@ -33,7 +33,7 @@ pub struct Codes {
     unpack_tiles: unsafe fn(UnpackArgs, Range<usize>),
     /// For 1 to 4 columns.
     gemv: [Compiled<GemvArgs>; AT_ONCE],
-    /// [`kernels::tightness`] of these columns without [`Simd::VNNI`](crate::simd::Simd::VNNI).
+    /// [`kernels::tightness`] of these columns.
     tight: f32,
 }
 
@@ -51,7 +51,7 @@ impl Codes {
                 Compiled::new::<Gemv<W, 3>>(),
                 Compiled::new::<Gemv<W, 4>>(),
             ],
-            tight: kernels::tightness(W::TOP, false),
+            tight: kernels::tightness(W::TOP),
         }
     }
 
@@ -110,8 +110,8 @@ static CODES: &[Codes] = &[
 pub fn groups(ty: Type, level: Level) -> Option<[(usize, f32); 2]> {
     let codes = CODES.iter().find(|c| c.ty == ty)?;
     let panel = codes.panel(level);
-    let tight = if level.vnni() { 0.0 } else { codes.tight };
-    Some([(codes.group, tight), (panel.group, panel.tight)])
+    let tight = [codes.tight, panel.tight].map(|x| if level.vnni() { 0.0 } else { x });
+    Some([(codes.group, tight[0]), (panel.group, tight[1])])
 }
 
 /// For blocks of one, two and three thirds of the columns of a whole one.

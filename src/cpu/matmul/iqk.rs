@@ -5,7 +5,7 @@
 #![allow(clippy::needless_range_loop)]
 
 use super::kquants::bits_of;
-use super::legacy::nibbles;
+use super::legacy::{IQ4_OFFSET, IQ4_TOP, IQ4_VALUES, nibbles};
 use super::weights::{
     CHUNK, Pattern, Patterns, Scales, Values, Weights, largest, repeat8, repeat16,
 };
@@ -31,13 +31,11 @@ const OFFSET3: i32 = 64;
 const OFFSET: i32 = 128;
 const TOP2: u8 = largest(&Iq2::VALUES, OFFSET2);
 const TOP3: u8 = largest(&Iq3::VALUES, OFFSET3);
-const TOP4: u8 = largest(&Iq4::VALUES, OFFSET);
 const TOP5: u8 = largest(&Iq5::VALUES, OFFSET);
 const TOP6: u8 = largest(&Iq6::WHOLE, OFFSET);
 
 static GRID2: Values<16> = table(&Iq2::VALUES, OFFSET2);
 static GRID3: Values<16> = table(&Iq3::VALUES, OFFSET3);
-static GRID4: Values<16> = table(&Iq4::VALUES, OFFSET);
 static GRID5: Values<32> = Values::new(Iq5::VALUES, OFFSET);
 static GRID6: Values<64> = Values::new(Iq6::WHOLE, OFFSET);
 
@@ -87,19 +85,11 @@ pub unsafe fn words8<H: Simd, const MASK: i32>(
 /// The values of eight codes (in 32-bit lanes) on the grid of iq4_nl.
 #[inline(always)]
 pub fn eight_values<H: Simd>(h: H, codes: H::I) -> H::I {
-    // Looked up with 128 added, so that they are extended with zeros.
-    static RAISED: Pattern<i8, 64> = {
-        let mut values = Iq4::VALUES;
-        let mut i = 0;
-        while i < 16 {
-            values[i] = values[i].wrapping_add(-128);
-            i += 1;
-        }
-        repeat16(values)
-    };
+    // Looked up with the offset added, so that they are extended with zeros.
+    static RAISED: Pattern<i8, 64> = repeat16(Values::new(Iq4::VALUES, IQ4_OFFSET).0);
     let none = h.splat_i32(0x8080_8000u32 as i32);
     let raised = h.lookup16(RAISED.get(h), h.or(codes, none));
-    h.sub_i32(raised, h.splat_i32(128))
+    h.sub_i32(raised, h.splat_i32(IQ4_OFFSET))
 }
 
 /// The scale in front of a row.
@@ -278,8 +268,8 @@ levels: {
     }
     x
 });
-per_block!(Iq4K, Iq4_k, bytes: 144, offset: OFFSET, top: TOP4, shift: 4.0, up: 1, |s, p, i|
-    codes: GRID4.lookup(s, nibbles::<S, 16, 16>(s, p, i)),
+per_block!(Iq4K, Iq4_k, bytes: 144, offset: IQ4_OFFSET, top: IQ4_TOP, shift: 4.0, up: 1, |s, p, i|
+    codes: IQ4_VALUES.lookup(s, nibbles::<S, 16, 16>(s, p, i)),
     levels: six_bits(s, p.add(4)));
 per_block!(Iq5K, Iq5_k, bytes: 176, offset: OFFSET, top: TOP5, shift: 2.0, up: 1, |s, p, i|
     codes: fives(s, p.add(16), p.add(144), i),
@@ -361,8 +351,8 @@ per_row!(Iq3Ks, Iq3_ks, bytes: 102, meta: 2, offset: OFFSET3, top: TOP3, shift: 
         five_bits(h, p.add(2).cast::<u32>().read_unaligned(), &BY_BYTE, p.read())
     },
     shifts: u32::from(p.add(1).read()));
-per_row!(Iq4Ks, Iq4_ks, bytes: 136, meta: 4, offset: OFFSET, top: TOP4, shift: 4.0, |s, h, row, p, i|
-    codes: GRID4.lookup(s, nibbles::<S, 16, 8>(s, p, i)),
+per_row!(Iq4Ks, Iq4_ks, bytes: 136, meta: 4, offset: IQ4_OFFSET, top: IQ4_TOP, shift: 4.0, |s, h, row, p, i|
+    codes: IQ4_VALUES.lookup(s, nibbles::<S, 16, 8>(s, p, i)),
     scale: h.splat(row_f32(row)),
     levels: odd(h, p),
     shifts: low_bits(p.cast::<u64>().read_unaligned()));
@@ -394,7 +384,7 @@ fn low_bits(bytes: u64) -> u32 {
     ((bytes & 0x0101_0101_0101_0101).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u32
 }
 
-per_row!(Iq4Kss, Iq4_kss, bytes: 128, meta: 4, offset: OFFSET, top: TOP4, shift: 4.0, |s, h, row, p, i|
+per_row!(Iq4Kss, Iq4_kss, bytes: 128, meta: 4, offset: IQ4_OFFSET, top: IQ4_TOP, shift: 4.0, |s, h, row, p, i|
     codes: {
         // Words are Gray-coded, but for the lowest bit.
         static SHIFT: Pattern<i32, 16> = repeat8([0, 0, 0, 0, 4, 4, 4, 4]);
@@ -402,7 +392,7 @@ per_row!(Iq4Kss, Iq4_kss, bytes: 128, meta: 4, offset: OFFSET, top: TOP4, shift:
         let gray = s.and(s.load_lanes([p, p, p.add(16), p.add(16)]), s.splat_i32(0xfffe_fffeu32 as i32));
         let words = s.xor(gray, s.shr_i16::<1>(gray));
         let idx = s.and(s.shrv_i32(words, SHIFT.get(s)), s.splat_i8(15));
-        GRID4.lookup(s, idx)
+        IQ4_VALUES.lookup(s, idx)
     },
     scale: h.splat(row_f32(row)),
     levels: {

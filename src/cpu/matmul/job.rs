@@ -257,9 +257,14 @@ impl Job {
         })
     }
 
+    /// Whether [`Job::core_of_many`] multiplies so many columns.
+    fn are_many(&self, n_cols: usize) -> bool {
+        n_cols >= self.core.many()
+    }
+
     /// What multiplies so many columns.
     fn core(&self, n_cols: usize) -> &Core {
-        match n_cols >= self.core.many() {
+        match self.are_many(n_cols) {
             true => &self.core_of_many,
             false => &self.core,
         }
@@ -446,7 +451,7 @@ impl Job {
                 s.rows_per_unit = direct_rows;
                 unit += self.n_rows.div_ceil(direct_rows);
             } else {
-                let panel_rows = panel_rows[usize::from(s.n_cols >= self.core.many())];
+                let panel_rows = panel_rows[usize::from(self.are_many(s.n_cols))];
                 let core = self.core(s.n_cols);
                 let blocks = s.n_cols.div_ceil(core.cols);
                 let by_rows = self.n_rows.div_ceil(panel_rows);

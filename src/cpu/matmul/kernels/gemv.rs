@@ -186,7 +186,7 @@ impl<S: Simd, const C: usize> Sums<S, C> {
                 stride,
                 scale,
             };
-            // One column's loop is written out: shifts and tables depend on `i`, and the compiler keeps the loop of longer types.
+            // The loop is written out: shifts, tables and sums depend on `i`, and the compiler keeps the loop of longer types.
             // (Without vectors it gains nothing.)
             if S::FUSED {
                 self.four::<W, 0>(s, &loaded);

@@ -68,11 +68,11 @@ pub const fn run_of(top: u8, group: usize) -> usize {
 /// Without [`Simd::VNNI`], products of unsigned codes and activations are added up in pairs as 16-bit numbers. Where codes are so large that
 /// these could overflow, activations get a somewhat larger scale, as if the sum of two neighbours times this were one more of their values. So
 /// they lose a fifth of a bit or a third; and a product takes three instructions, where it is four with signs that go over from codes to
-/// activations. 0 if there is no need.
-pub const fn tightness(top: u8, vnni: bool) -> f32 {
+/// activations. 0 if there is no need; no matter with [`Simd::VNNI`].
+pub const fn tightness(top: u8) -> f32 {
     // What two activations may add up to; each is rounded up by a half at most.
     let most = i16::MAX as usize / top as usize;
-    match vnni || most >= 2 * 127 {
+    match most >= 2 * 127 {
         true => 0.0,
         false => 127.0 / (most - 1) as f32,
     }

@@ -32,7 +32,7 @@ impl Panel {
                 min: false,
                 bias: 128,
                 run: 1,
-                tight: tightness(u8::MAX, vnni),
+                tight: tightness(u8::MAX),
             };
         }
         Panel {
@@ -40,7 +40,7 @@ impl Panel {
             min: W::MIN,
             bias: bias::<W>(vnni),
             run: run_of(W::TOP, W::GROUP),
-            tight: tightness(W::TOP, vnni),
+            tight: tightness(W::TOP),
         }
     }
 }
