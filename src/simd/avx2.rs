@@ -448,6 +448,32 @@ impl<const VNNI: bool, const VEX: bool> Simd for Ymm<VNNI, VEX> {
         lo
     }
 
+    /// With halves of rows that are loaded to where they belong, so that a third less is shuffled.
+    #[inline(always)]
+    unsafe fn load_transposed(self, rows: *const u8, stride: usize) -> [__m256i; 8] {
+        let mut out = [self.splat_i32(0); 8];
+        for half in 0..2 {
+            // SAFETY: the caller's promise; the token proves that the CPU has the instructions.
+            unsafe {
+                let mut m = [self.splat_i32(0); 4];
+                for r in 0..4 {
+                    let (p, q) = (rows.add(16 * half + stride * r), stride * 4);
+                    m[r] = self.load_lanes([p, p.add(q), p, p]);
+                }
+                let a = [
+                    _mm256_unpacklo_epi32(m[0], m[1]),
+                    _mm256_unpackhi_epi32(m[0], m[1]),
+                    _mm256_unpacklo_epi32(m[2], m[3]),
+                    _mm256_unpackhi_epi32(m[2], m[3]),
+                ];
+                out[4 * half] = _mm256_unpacklo_epi64(a[0], a[2]);
+                out[4 * half + 1] = _mm256_unpackhi_epi64(a[0], a[2]);
+                out[4 * half + 2] = _mm256_unpacklo_epi64(a[1], a[3]);
+                out[4 * half + 3] = _mm256_unpackhi_epi64(a[1], a[3]);
+            }
+        }
+        out
+    }
     #[inline(always)]
     fn transpose8(self, m: [__m256i; 8]) -> [__m256i; 8] {
         // SAFETY: the token proves that the CPU has the instructions.

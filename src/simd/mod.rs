@@ -537,6 +537,20 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn join(self, lo: <Self::Half as Simd>::I, hi: <Self::Half as Simd>::I) -> Self::I;
     /// In each 256-bit half: takes the eight vectors as the rows of an 8 x 8 matrix of i32 and transposes it.
     fn transpose8(self, m: [Self::I; 8]) -> [Self::I; 8];
+    /// Eight words of each of `N` rows that are `stride` bytes apart: vector `j` has their `j`-th ones.
+    /// # Safety
+    /// At each row are 32 readable bytes.
+    #[inline(always)]
+    unsafe fn load_transposed(self, rows: *const u8, stride: usize) -> [Self::I; 8] {
+        let mut m = [self.splat_i32(0); 8];
+        for r in 0..8 {
+            // SAFETY: the caller's promise.
+            m[r] = unsafe {
+                self.load_halves(rows.add(stride * r), rows.add(stride * ((r + 8) % Self::N)))
+            };
+        }
+        self.transpose8(m)
+    }
 
     /// Byte `i` of the result is `table[idx[i]]`; indices must be less than 32.
     #[inline(always)]

@@ -12,6 +12,7 @@ crate::kernels! {
         fn halves(x: *const f32, f: *mut f16, b: *mut bf16) = halves_16;
         fn parts(n: usize, x: *const f32, y: *mut f32) = parts_16;
         fn transpose(m: *mut u8) = transpose_bytes;
+        fn load_transposed(rows: *const u8, out: *mut u8) = load_transposed;
         fn moves(x: *const u8, out: &mut Vec<Vec<u8>>) = moves_256;
     }
 }
@@ -229,6 +230,17 @@ unsafe fn transpose_bytes<S: Simd>(s: S, m: *mut u8) {
         }
         for (i, r) in s.transpose8(rows).into_iter().enumerate() {
             s.store_int(m.add(64 * i), r);
+        }
+    }
+}
+
+/// From `N` rows of 40 bytes to eight vectors.
+#[inline(always)]
+unsafe fn load_transposed<S: Simd>(s: S, rows: *const u8, out: *mut u8) {
+    // SAFETY: the test passes sixteen rows, and room for eight vectors.
+    unsafe {
+        for (i, r) in s.load_transposed(rows, 40).into_iter().enumerate() {
+            s.store_int(out.add(64 * i), r);
         }
     }
 }
@@ -455,6 +467,25 @@ fn transposes() {
                 let got = u32::from_le_bytes(m[at..at + 4].try_into().unwrap());
                 let want = (j % 8) * 1000 + i + (j / 8) * 8;
                 assert_eq!(got as usize, want, "{level:?} row {i} lane {j}");
+            }
+        }
+    }
+}
+
+#[test]
+fn loads_transposed() {
+    const STRIDE: usize = 40;
+    let rows: Vec<u8> = (0..16 * STRIDE as u32 / 4)
+        .flat_map(u32::to_le_bytes)
+        .collect();
+    for level in levels() {
+        let mut out = [0u8; 8 * 64];
+        // SAFETY: sixteen rows, and room for eight vectors.
+        unsafe { Ops::at(level).load_transposed(rows.as_ptr(), out.as_mut_ptr()) };
+        for (word, vector) in out.as_chunks::<64>().0.iter().enumerate() {
+            for (row, got) in vector.as_chunks().0[..level.lanes()].iter().enumerate() {
+                let want = row * STRIDE / 4 + word;
+                assert_eq!(u32::from_le_bytes(*got) as usize, want, "{level:?}");
             }
         }
     }

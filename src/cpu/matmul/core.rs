@@ -14,10 +14,8 @@ use crate::quant::{Interleaved, Type, TypeInfo};
 use crate::simd::amx::Tiles;
 use crate::simd::{Compiled, Element, Level};
 
-/// Most columns that weights are multiplied with directly, without a panel, at any level and of any type; see [`Core::direct`].
-pub const MAX_DIRECT: usize = 8;
-/// Columns for which there are kernels that do so.
-const AT_ONCE: usize = 4;
+/// Most columns that weights are multiplied with directly, without a panel.
+pub const DIRECT: usize = 4;
 /// Columns of the largest block at any level.
 pub const MAX_COLS: usize = tiles::COLS;
 const _: () = assert!(MAX_COLS >= kernels::MAX_COLS);
@@ -27,12 +25,12 @@ pub struct Codes {
     ty: Type,
     /// Values per scale.
     group: usize,
-    /// Without and with [`Simd::VNNI`](crate::simd::Simd::VNNI).
-    panels: [Panel; 2],
-    unpack: Compiled<UnpackArgs>,
+    panels: Panels,
+    /// Of so many columns that groups share scales, if this type's do.
+    shared: Option<Panels>,
     unpack_tiles: unsafe fn(UnpackArgs, Range<usize>),
     /// For 1 to 4 columns.
-    gemv: [Compiled<GemvArgs>; AT_ONCE],
+    gemv: [Compiled<GemvArgs>; DIRECT],
     /// [`kernels::tightness`] of these columns.
     tight: f32,
 }
@@ -42,8 +40,22 @@ impl Codes {
         Codes {
             ty: W::TYPE,
             group: W::GROUP,
-            panels: [Panel::of::<W>(false), Panel::of::<W>(true)],
-            unpack: Compiled::new::<Unpack<W>>(),
+            panels: Panels {
+                of: [Panel::of::<W>(false, false), Panel::of::<W>(true, false)],
+                unpack: Compiled::new::<Unpack<W, false>>(),
+            },
+            shared: if kernels::shares::<W>(true) {
+                Some(Panels {
+                    of: [Panel::of::<W>(false, true), Panel::of::<W>(true, true)],
+                    unpack: if kernels::shares::<W>(false) {
+                        Compiled::new::<Unpack<W, true>>()
+                    } else {
+                        Compiled::by_dot::<Unpack<W, false>, Unpack<W, true>>()
+                    },
+                })
+            } else {
+                None
+            },
             unpack_tiles: tiles::unpack::<W>,
             gemv: [
                 Compiled::new::<Gemv<W, 1>>(),
@@ -54,9 +66,18 @@ impl Codes {
             tight: kernels::tightness(W::TOP),
         }
     }
+}
 
-    fn panel(&self, level: Level) -> Panel {
-        self.panels[usize::from(level.vnni())]
+/// Panels of a type.
+struct Panels {
+    /// Without and with [`Simd::VNNI`](crate::simd::Simd::VNNI).
+    of: [Panel; 2],
+    unpack: Compiled<UnpackArgs>,
+}
+
+impl Panels {
+    fn at(&self, level: Level) -> Panel {
+        self.of[usize::from(level.vnni())]
     }
 }
 
@@ -104,14 +125,18 @@ static CODES: &[Codes] = &[
     Codes::of::<trellis::Iq4Kt>(),
 ];
 
-/// For a type that is decoded to codes (so that activations are quantized), in the type and in a panel: values per scale, and
-/// [`kernels::tightness`] of activations.
+/// For a type that is decoded to codes (so that activations are quantized), in the type and in panels of few and of many columns: values
+/// per scale, and [`kernels::tightness`] of activations.
 #[cfg(test)]
-pub fn groups(ty: Type, level: Level) -> Option<[(usize, f32); 2]> {
+pub fn groups(ty: Type, level: Level) -> Option<[(usize, f32); 3]> {
     let codes = CODES.iter().find(|c| c.ty == ty)?;
-    let panel = codes.panel(level);
-    let tight = [codes.tight, panel.tight].map(|x| if level.vnni() { 0.0 } else { x });
-    Some([(codes.group, tight[0]), (panel.group, tight[1])])
+    let panels = [
+        &codes.panels,
+        codes.shared.as_ref().unwrap_or(&codes.panels),
+    ];
+    let [few, many] = panels.map(|p| (p.at(level).group, p.at(level).tight));
+    let all = [(codes.group, codes.tight), few, many];
+    Some(all.map(|(group, tight)| (group, if level.vnni() { 0.0 } else { tight })))
 }
 
 /// For blocks of one, two and three thirds of the columns of a whole one.
@@ -151,7 +176,7 @@ struct Floats {
     pack: Compiled<PackArgs>,
     pack_pairs: Compiled<PackArgs>,
     pack_tiles: [unsafe fn(PackArgs); 2],
-    gemv: [Compiled<GemvArgs>; AT_ONCE],
+    gemv: [Compiled<GemvArgs>; DIRECT],
 }
 
 impl Floats {
@@ -197,8 +222,8 @@ static GEMM_TILES: [Compiled<PieceArgs>; 2] = [
 /// How weights are multiplied.
 #[derive(Clone, Copy)]
 enum Path {
-    /// As 8-bit codes, with quantized activations.
-    Codes(&'static Codes),
+    /// As 8-bit codes, with quantized activations, in panels of some kind if columns are more than [`DIRECT`].
+    Codes(&'static Codes, &'static Panels),
     /// The same type as bf16, with activations of bf16.
     Rounded(&'static Codes),
     /// As floats.
@@ -242,7 +267,7 @@ impl Core {
         let info = interleaved.map_or(ty.info()?, |i| &i.plain);
         let ty = info.ty;
         let path = if let Some(codes) = CODES.iter().find(|c| c.ty == ty) {
-            Path::Codes(codes)
+            Path::Codes(codes, &codes.panels)
         } else if let Some(floats) = Floats::find(ty) {
             Path::Floats(floats)
         } else if info.quantized {
@@ -266,7 +291,7 @@ impl Core {
             lanes,
             cols: match path {
                 _ if packing == Packing::Tiles(1) => tiles::COLS,
-                Path::Codes(_) => kernels::COLS,
+                Path::Codes(..) => kernels::COLS,
                 _ => lanes / 4 * 3,
             },
             row_size: info.row_size(k),
@@ -281,28 +306,26 @@ impl Core {
         }
     }
 
-    /// The same product, of so many columns that they are worth tiles: codes and f16 take longer to unpack to them.
+    /// The same product, of so many columns that what takes longer to unpack is worth it: tiles, or groups that share scales.
     pub fn of_many(&self) -> Core {
-        let (path, packing) = match self.path {
-            _ if !tiles::suit(self.level, self.k) => return *self,
-            Path::Codes(codes) => (Path::Rounded(codes), Packing::Tiles(1)),
-            Path::Floats(f) if std::ptr::eq(f, &F16) => (self.path, Packing::Tiles(2)),
+        let (path, packing) = match (self.path, tiles::suit(self.level, self.k)) {
+            (Path::Codes(codes, _), true) => (Path::Rounded(codes), Packing::Tiles(1)),
+            (Path::Codes(codes, _), false) => {
+                let panels = codes.shared.as_ref().unwrap_or(&codes.panels);
+                (Path::Codes(codes, panels), self.packing)
+            }
+            (Path::Floats(f), true) if std::ptr::eq(f, &F16) => (self.path, Packing::Tiles(2)),
             _ => return *self,
         };
-        let cols = tiles::COLS;
+        let cols = match packing {
+            Packing::Tiles(_) => tiles::COLS,
+            _ => self.cols,
+        };
         Core {
             path,
             packing,
             cols,
             ..*self
-        }
-    }
-
-    /// Most columns that weights are multiplied with directly: more if panels take long to fill, since groups share scales there.
-    pub fn direct(&self) -> usize {
-        match self.path {
-            Path::Codes(c) if c.group == 16 && c.panel(self.level).group == 32 => MAX_DIRECT,
-            _ => AT_ONCE,
         }
     }
 
@@ -314,7 +337,7 @@ impl Core {
     /// Whether columns of this type can be packed.
     pub fn takes(&self, ty: Type) -> bool {
         match self.path {
-            Path::Codes(_) => ty == Type::F32,
+            Path::Codes(..) => ty == Type::F32,
             _ => Floats::find(ty).is_some(),
         }
     }
@@ -322,7 +345,7 @@ impl Core {
     /// Rows that [`Core::gemm`] takes at once, at most: one panel or more.
     pub fn gemm_rows(&self) -> usize {
         match self.path {
-            Path::Codes(c) => self.lanes * kernels::panels(self.lanes, c.panel(self.level).group),
+            Path::Codes(_, p) => self.lanes * kernels::panels(self.lanes, p.at(self.level).group),
             _ => self.lanes * kernels::MAX_PANELS,
         }
     }
@@ -372,7 +395,7 @@ impl Core {
     /// Bytes of a column packed for [`Core::gemv`].
     pub fn column_bytes(&self) -> usize {
         match self.path {
-            Path::Codes(_) | Path::Rounded(_) => self.k.div_ceil(CHUNK) * NATURAL,
+            Path::Codes(..) | Path::Rounded(_) => self.k.div_ceil(CHUNK) * NATURAL,
             _ => 4 * float::padded(self.k),
         }
         .next_multiple_of(64)
@@ -381,8 +404,8 @@ impl Core {
     /// Bytes of a whole block of columns packed for [`Core::gemm`].
     pub fn block_bytes(&self) -> usize {
         match self.path {
-            Path::Codes(c) => {
-                let group = c.panel(self.level).group;
+            Path::Codes(_, p) => {
+                let group = p.at(self.level).group;
                 self.k.div_ceil(kernels::step(group)) * kernels::block_step(self.cols, group)
             }
             _ => 4 * float::padded(self.words(self.k)) * self.cols,
@@ -393,8 +416,8 @@ impl Core {
     /// Bytes of a panel.
     pub fn panel_bytes(&self) -> usize {
         match self.path {
-            Path::Codes(c) => {
-                let Panel { group, min, .. } = c.panel(self.level);
+            Path::Codes(_, p) => {
+                let Panel { group, min, .. } = p.at(self.level);
                 let step = kernels::panel_step(self.lanes, group, min);
                 self.k.div_ceil(kernels::step(group)) * step
             }
@@ -461,14 +484,14 @@ impl Core {
     pub unsafe fn pack(&self, ty: Type, src: *const u8, n_cols: usize, col: usize, dst: *mut u8) {
         let cols = n_cols.next_multiple_of(self.part());
         match self.path {
-            Path::Codes(c) => {
+            Path::Codes(c, p) => {
                 let Panel {
                     group,
                     min,
                     bias,
                     tight,
                     ..
-                } = c.panel(self.level);
+                } = p.at(self.level);
                 let args = QuantizeArgs {
                     src: src.cast(),
                     k: self.k,
@@ -541,7 +564,7 @@ impl Core {
         unsafe {
             match self.path {
                 Path::Rounded(c) => (c.unpack_tiles)(args, self.piece(from)),
-                Path::Codes(c) => c.unpack.run(self.level, args),
+                Path::Codes(_, p) => p.unpack.run(self.level, args),
                 Path::Floats(f) if self.packing == Packing::Plain => {
                     f.unpack.run(self.level, args);
                 }
@@ -626,10 +649,10 @@ impl Core {
             Packing::Plain => {}
         }
         let kernels = match self.path {
-            Path::Codes(c) => {
+            Path::Codes(_, p) => {
                 let Panel {
                     group, min, run, ..
-                } = c.panel(self.level);
+                } = p.at(self.level);
                 let run = run.ilog2() as usize;
                 match group {
                     16 => &GEMM16[usize::from(min)][run],
@@ -643,7 +666,7 @@ impl Core {
         unsafe { kernels[width].run(self.level, args(block, self.k)) }
     }
 
-    /// Rows times `dst.len()` columns; writes to each pointer of `dst`. Interleaved rows are whole groups.
+    /// Rows times `dst.len()` columns, up to [`DIRECT`]; writes to each pointer of `dst`. Interleaved rows are whole groups.
     ///
     /// # Safety
     /// The rows are readable, `cols` are as many packed columns, `scratch` is as large as said; each pointer of `dst` points to
@@ -665,7 +688,7 @@ impl Core {
         let step = self.lanes.max(interleaved.rows);
         for r in (0..n_rows).step_by(step) {
             let n = step.min(n_rows - r);
-            let mut at = [std::ptr::null_mut(); MAX_DIRECT];
+            let mut at = [std::ptr::null_mut(); DIRECT];
             for (at, d) in at.iter_mut().zip(dst) {
                 *at = d.wrapping_add(r);
             }
@@ -691,43 +714,38 @@ impl Core {
         dst: &[*mut f32],
         scratch: *mut u8,
     ) {
-        let col_stride = self.column_bytes();
-        let mut done = 0;
-        while done < dst.len() {
-            let n = AT_ONCE.min(dst.len() - done);
-            // SAFETY: the caller's promise.
-            unsafe {
-                let args = GemvArgs {
-                    rows,
-                    stride,
-                    n_rows,
-                    k: self.k,
-                    cols: cols.add(col_stride * done),
-                    col_stride,
-                    dst: dst.as_ptr().add(done),
-                };
-                match self.path {
-                    Path::Codes(c) | Path::Rounded(c) => c.gemv[n - 1].run(self.level, args),
-                    Path::Floats(f) => f.gemv[n - 1].run(self.level, args),
-                    Path::Decoded(info) => {
-                        let mut at = [std::ptr::null_mut(); AT_ONCE];
-                        for r in 0..n_rows {
-                            self.decode(info, rows.add(stride * r), scratch.cast());
-                            for c in 0..n {
-                                at[c] = dst[done + c].add(r);
-                            }
-                            let args = GemvArgs {
-                                rows: scratch,
-                                n_rows: 1,
-                                dst: at.as_ptr(),
-                                ..args
-                            };
-                            F32.gemv[n - 1].run(self.level, args);
+        let n = dst.len();
+        let args = GemvArgs {
+            rows,
+            stride,
+            n_rows,
+            k: self.k,
+            cols,
+            col_stride: self.column_bytes(),
+            dst: dst.as_ptr(),
+        };
+        // SAFETY: the caller's promise.
+        unsafe {
+            match self.path {
+                Path::Codes(c, _) | Path::Rounded(c) => c.gemv[n - 1].run(self.level, args),
+                Path::Floats(f) => f.gemv[n - 1].run(self.level, args),
+                Path::Decoded(info) => {
+                    let mut at = [std::ptr::null_mut(); DIRECT];
+                    for r in 0..n_rows {
+                        self.decode(info, rows.add(stride * r), scratch.cast());
+                        for c in 0..n {
+                            at[c] = dst[c].add(r);
                         }
+                        let args = GemvArgs {
+                            rows: scratch,
+                            n_rows: 1,
+                            dst: at.as_ptr(),
+                            ..args
+                        };
+                        F32.gemv[n - 1].run(self.level, args);
                     }
                 }
             }
-            done += n;
         }
     }
 }

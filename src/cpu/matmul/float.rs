@@ -10,7 +10,7 @@
 use std::marker::PhantomData;
 
 use super::kernels::{GemmArgs, GemvArgs, MAX_COLS, MAX_PANELS, UnpackArgs, ask_ahead};
-use crate::simd::{Element, Kernel, Simd, fetches_in_two_steps};
+use crate::simd::{Cache, Element, Kernel, Simd, fetches_in_two_steps, prefetch};
 
 /// Values that are summed up before they are added to the total.
 const SPAN: usize = 256;
@@ -77,6 +77,13 @@ impl<T: Element> Kernel for Unpack<T> {
         let h = s.half();
         let panel = a.panel.cast::<f32>();
         for k in (0..a.k).step_by(8) {
+            // A line of each of the next panel's rows.
+            if k.is_multiple_of(64 / size_of::<T>()) {
+                for r in S::N..2 * S::N {
+                    let next = a.rows.wrapping_add(a.stride * r + k * size_of::<T>());
+                    prefetch(next, 1, Cache::Second);
+                }
+            }
             let mut m = [s.splat_i32(0); 8];
             for r in 0..8 {
                 // SAFETY: rows are inside the matrix, and no more than `k` values of them are read; the panel has room.

@@ -120,10 +120,10 @@ fn seen(x: &[f32], ty: Type, k: usize, m: usize, level: Level) -> Vec<f64> {
     if is_decoded(ty) {
         return x.iter().map(|&x| f64::from(x)).collect();
     }
-    let in_panels = in_panels(ty, k, m, level);
+    let in_panels = in_panels(m);
     let group = if in_panels && is_wide(ty) { WIDE } else { 32 };
     let by = super::core::groups(plain(ty), level).expect("it has a kernel");
-    let tight = by[usize::from(in_panels)].1;
+    let tight = by[usize::from(in_panels) + usize::from(m >= many(ty, k, level))].1;
     let rounded = |x| rounded_by(x, group, tight);
     x.chunks(k).flat_map(rounded).collect()
 }
@@ -135,12 +135,11 @@ fn in_bf16(x: &[f32]) -> Vec<f64> {
 }
 
 /// Whether weights are unpacked to panels for so many columns.
-fn in_panels(ty: Type, k: usize, m: usize, level: Level) -> bool {
-    let core = Core::new(level, ty, k).expect("it can be multiplied");
-    m > core.direct()
+fn in_panels(m: usize) -> bool {
+    m > super::core::DIRECT
 }
 
-/// Columns from which on products are in tiles.
+/// Columns from which on products are in tiles, or groups share scales.
 fn many(ty: Type, k: usize, level: Level) -> usize {
     let core = Core::new(level, ty, k).expect("it can be multiplied");
     core.many()
@@ -148,7 +147,7 @@ fn many(ty: Type, k: usize, level: Level) -> usize {
 
 fn in_tiles(ty: Type, k: usize, m: usize, level: Level) -> bool {
     let ty = plain(ty);
-    let many = m >= many(ty, k, level) || ty == Type::Bf16 && in_panels(ty, k, m, level);
+    let many = m >= many(ty, k, level) || ty == Type::Bf16 && in_panels(m);
     let takes = matches!(ty, Type::Bf16 | Type::F16) || !is_decoded(ty);
     many && takes && tiles::suit(level, k)
 }
@@ -197,7 +196,7 @@ fn is_decoded(ty: Type) -> bool {
 
 /// Types for which many activations share a scale, if there are many columns.
 fn is_wide(ty: Type) -> bool {
-    super::core::groups(plain(ty), Level::Scalar).is_some_and(|[_, panel]| panel.0 == WIDE)
+    super::core::groups(plain(ty), Level::Scalar).is_some_and(|[_, panel, _]| panel.0 == WIDE)
 }
 
 #[track_caller]
@@ -205,13 +204,17 @@ fn check(what: &str, got: f32, exact: (f64, f64)) {
     check_within(what, got, exact, 4e-6);
 }
 
+/// Whether groups share scales if there are many columns.
+fn shares(ty: Type, level: Level) -> bool {
+    let groups = super::core::groups(plain(ty), level);
+    groups.is_some_and(|[_, few, many]| few.0 != many.0)
+}
+
 /// How far products of a type with `m` columns may be from those of its decoded values.
 fn tolerance(ty: Type, k: usize, m: usize, level: Level) -> f64 {
     // Groups that share a scale are rounded to eight bits, of which half the groups keep all.
-    let groups = super::core::groups(plain(ty), level);
-    let shares = groups.is_some_and(|[a, b]| (a.0, b.0) == (16, 32));
     match ty {
-        _ if shares && in_panels(ty, k, m, level) && !in_tiles(ty, k, m, level) => 5e-3,
+        _ if shares(ty, level) && m >= many(ty, k, level) && !in_tiles(ty, k, m, level) => 5e-3,
         // Its values are rounded to whole numbers, as the reference multiplies them.
         Type::Iq6_k => 2e-2,
         // Bf16 are as they are. Of others half of what the last of 8 bits stands for is lost or, of f16 and activations, of 16 bits each.
@@ -259,18 +262,16 @@ fn every_type_at_every_level_and_odd_shapes() {
                 let w = get(w);
                 let in_bf16 = in_bf16(&input[..k * m]);
                 for level in levels() {
-                    // Only tiles are for so many, and for rows in pieces.
-                    if (m > 64 || k > tiles::DEPTH) && level != Level::Amx {
+                    // Only tiles are for rows in pieces, and they or shared scales for so many columns.
+                    let shares = shares(info.ty, level);
+                    if (m > 64 && !shares || k > tiles::DEPTH) && level != Level::Amx {
                         continue;
                     }
                     let x = seen(&input[..k * m], info.ty, k, m, level);
                     let result = || {
                         compute(y, 1, level);
                         let is_bf16 = plain(info.ty) == Type::Bf16;
-                        (
-                            get(y),
-                            is_bf16 && in_panels(info.ty, k, m, level) && pairs::suit(level, k),
-                        )
+                        (get(y), is_bf16 && in_panels(m) && pairs::suit(level, k))
                     };
                     let here = result();
                     let mut there = here.clone();
@@ -543,6 +544,7 @@ fn experts_are_chosen_by_token() {
         (Type::F32, true, 20),
         (Type::Q5_k_r4, true, 3),
         (Type::Iq2_k_r4, false, 50),
+        (Type::Iq4_k, true, 250),
     ] {
         let ctx = Context::new(8 << 20, false).unwrap();
         let w = ctx.new_tensor(ty, &[k as i64, n as i64, n_expert]).unwrap();

@@ -81,7 +81,7 @@ pub const fn tightness(top: u8) -> f32 {
 /// Whether pairs of groups of 16 get one scale where activations are many: the codes of one with the smaller scale are rounded anew, to
 /// eight bits. Where there are no dot products of unsigned bytes, codes so small that some products add up as 16-bit numbers are multiplied
 /// faster as they are.
-const fn shares<W: Weights>(vnni: bool) -> bool {
+pub const fn shares<W: Weights>(vnni: bool) -> bool {
     let small = run_of(W::TOP, W::GROUP) > 1;
     W::UP > 0 && (vnni || !small)
 }

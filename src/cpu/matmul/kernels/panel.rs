@@ -7,7 +7,7 @@ use super::{
     CHUNK, MAX_ROWS, MAX_TAIL, WIDE, bias, biased, panel_step, run_of, scales, shared, shares,
     tightness,
 };
-use crate::simd::{Kernel, Simd};
+use crate::simd::{Cache, Kernel, Simd, prefetch};
 
 /// What a panel of a type is, without or with [`Simd::VNNI`].
 #[derive(Clone, Copy)]
@@ -25,8 +25,9 @@ pub struct Panel {
 }
 
 impl Panel {
-    pub const fn of<W: Weights>(vnni: bool) -> Panel {
-        if shares::<W>(vnni) {
+    /// `shared`: of as many columns that groups may share scales, see [`shares`].
+    pub const fn of<W: Weights>(vnni: bool, shared: bool) -> Panel {
+        if shared && shares::<W>(vnni) {
             return Panel {
                 group: 32,
                 min: false,
@@ -97,25 +98,22 @@ impl UnpackArgs {
 /// `rows` points to the first row's words, `stride` bytes further are the next one's; `out` has room for eight vectors.
 #[inline(always)]
 pub unsafe fn words_to_lanes<S: Simd>(s: S, rows: *const u8, stride: usize, out: *mut u8) {
-    let mut m = [s.splat_i32(0); 8];
     // SAFETY: the caller's promise.
     unsafe {
-        for r in 0..8 {
-            m[r] = s.load_halves(rows.add(stride * r), rows.add(stride * ((r + 8) % S::N)));
-        }
-        for (j, v) in s.transpose8(m).into_iter().enumerate() {
-            s.store_int(out.add(j * 4 * S::N), v);
+        let words = s.load_transposed(rows, stride);
+        for j in 0..8 {
+            s.store_int(out.add(j * 4 * S::N), words[j]);
         }
     }
 }
 
-/// Unpacks rows to a panel.
-pub struct Unpack<W>(PhantomData<W>);
+/// Unpacks rows to a [`Panel::of`] the type.
+pub struct Unpack<W, const SHARED: bool>(PhantomData<W>);
 
 #[repr(align(64))]
 pub struct Aligned<T>(pub T);
 
-impl<W: Weights> Kernel for Unpack<W> {
+impl<W: Weights, const SHARED: bool> Kernel for Unpack<W, SHARED> {
     type Args = UnpackArgs;
 
     /// The pointers are as the fields say.
@@ -125,7 +123,7 @@ impl<W: Weights> Kernel for Unpack<W> {
             group,
             min: has_min,
             ..
-        } = Panel::of::<W>(S::VNNI);
+        } = Panel::of::<W>(S::VNNI, SHARED);
         let groups = (32 / group).max(1);
         // Blocks of 32 values per step.
         let wide = if W::WIDE { WIDE / 32 } else { 1 };
@@ -139,9 +137,11 @@ impl<W: Weights> Kernel for Unpack<W> {
             for r in 0..S::N {
                 // SAFETY: the row is inside the matrix, the chunk inside the row.
                 unsafe {
+                    let next = a.place::<W>(r + S::N, chunk);
+                    prefetch(next, CHUNK / W::BLOCK * W::BYTES, Cache::Second);
                     let (row, at) = a.chunk::<W>(r, chunk, &mut tail);
                     let to = codes.0[r].as_mut_ptr();
-                    if shares::<W>(S::VNNI) {
+                    if SHARED && shares::<W>(S::VNNI) {
                         let (all, sc) = shared::<S, W>(s, row, at);
                         for i in 0..CHUNK / (4 * S::N) {
                             s.store_int(to.add(4 * S::N * i), all[i]);
@@ -213,22 +213,14 @@ unsafe fn scatter_groups<S: Simd>(
     out: *mut u8,
     step: usize,
 ) {
-    let h = s.half();
-    let mut m = [s.splat_i32(0); 8];
-    for r in 0..8 {
-        // SAFETY: eight values from 0 or 8 on; rows beyond N are not used at levels with one half.
-        unsafe {
-            let lo = h.load_int(values[r].as_ptr().add(8 * v).cast());
-            let hi = h.load_int(values[r + 8].as_ptr().add(8 * v).cast());
-            m[r] = s.join(lo, hi);
-        }
-    }
-    for (q, x) in s.transpose8(m).into_iter().enumerate() {
+    // SAFETY: each row has eight values from 0 or 8 on.
+    let words = unsafe { s.load_transposed(values.as_ptr().cast::<f32>().add(8 * v).cast(), 64) };
+    for q in 0..8 {
         let group = 8 * v + q;
         let block = group / groups;
         if block < blocks {
             // SAFETY: the caller's promise.
-            unsafe { s.store_int(out.add(block * step + group % groups * 4 * S::N), x) };
+            unsafe { s.store_int(out.add(block * step + group % groups * 4 * S::N), words[q]) };
         }
     }
 }
