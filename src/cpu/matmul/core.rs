@@ -14,8 +14,9 @@ use crate::quant::{Interleaved, Type, TypeInfo};
 use crate::simd::amx::Tiles;
 use crate::simd::{Compiled, Element, Level};
 
-/// Most columns that weights are multiplied with directly, without a panel.
-pub const DIRECT: usize = 4;
+/// Most columns that weights are multiplied with directly, without a panel: of floats, and of others. See [`Core::direct`].
+pub const MAX_DIRECT: usize = 8;
+const FEW_DIRECT: usize = 4;
 /// Columns of the largest block at any level.
 pub const MAX_COLS: usize = tiles::COLS;
 const _: () = assert!(MAX_COLS >= kernels::MAX_COLS);
@@ -30,7 +31,7 @@ pub struct Codes {
     shared: Option<Panels>,
     unpack_tiles: unsafe fn(UnpackArgs, Range<usize>),
     /// For 1 to 4 columns.
-    gemv: [Compiled<GemvArgs>; DIRECT],
+    gemv: [Compiled<GemvArgs>; FEW_DIRECT],
     /// [`kernels::tightness`] of these columns.
     tight: f32,
 }
@@ -176,7 +177,7 @@ struct Floats {
     pack: Compiled<PackArgs>,
     pack_pairs: Compiled<PackArgs>,
     pack_tiles: [unsafe fn(PackArgs); 2],
-    gemv: [Compiled<GemvArgs>; DIRECT],
+    gemv: [Compiled<GemvArgs>; MAX_DIRECT],
 }
 
 impl Floats {
@@ -191,6 +192,10 @@ impl Floats {
                 Compiled::new::<float::Gemv<T, 2>>(),
                 Compiled::new::<float::Gemv<T, 3>>(),
                 Compiled::new::<float::Gemv<T, 4>>(),
+                Compiled::new::<float::Gemv<T, 5>>(),
+                Compiled::new::<float::Gemv<T, 6>>(),
+                Compiled::new::<float::Gemv<T, 7>>(),
+                Compiled::new::<float::Gemv<T, 8>>(),
             ],
         }
     }
@@ -222,7 +227,7 @@ static GEMM_TILES: [Compiled<PieceArgs>; 2] = [
 /// How weights are multiplied.
 #[derive(Clone, Copy)]
 enum Path {
-    /// As 8-bit codes, with quantized activations, in panels of some kind if columns are more than [`DIRECT`].
+    /// As 8-bit codes, with quantized activations, in panels of some kind if columns are more than [`Core::direct`].
     Codes(&'static Codes, &'static Panels),
     /// The same type as bf16, with activations of bf16.
     Rounded(&'static Codes),
@@ -326,6 +331,16 @@ impl Core {
             packing,
             cols,
             ..*self
+        }
+    }
+
+    /// Most columns that weights are multiplied with directly: codes are decoded for each four, vectors of bf16 do more at once, and of floats the
+    /// sums of two rows must fit into registers.
+    pub fn direct(&self) -> usize {
+        match (self.path, self.packing) {
+            (Path::Floats(_) | Path::Decoded(_), Packing::Plain) if self.lanes < 16 => 6,
+            (Path::Floats(_) | Path::Decoded(_), Packing::Plain) => MAX_DIRECT,
+            _ => FEW_DIRECT,
         }
     }
 
@@ -666,7 +681,7 @@ impl Core {
         unsafe { kernels[width].run(self.level, args(block, self.k)) }
     }
 
-    /// Rows times `dst.len()` columns, up to [`DIRECT`]; writes to each pointer of `dst`. Interleaved rows are whole groups.
+    /// Rows times `dst.len()` columns, up to [`Core::direct`]; writes to each pointer of `dst`. Interleaved rows are whole groups.
     ///
     /// # Safety
     /// The rows are readable, `cols` are as many packed columns, `scratch` is as large as said; each pointer of `dst` points to
@@ -688,7 +703,7 @@ impl Core {
         let step = self.lanes.max(interleaved.rows);
         for r in (0..n_rows).step_by(step) {
             let n = step.min(n_rows - r);
-            let mut at = [std::ptr::null_mut(); DIRECT];
+            let mut at = [std::ptr::null_mut(); MAX_DIRECT];
             for (at, d) in at.iter_mut().zip(dst) {
                 *at = d.wrapping_add(r);
             }
@@ -730,7 +745,7 @@ impl Core {
                 Path::Codes(c, _) | Path::Rounded(c) => c.gemv[n - 1].run(self.level, args),
                 Path::Floats(f) => f.gemv[n - 1].run(self.level, args),
                 Path::Decoded(info) => {
-                    let mut at = [std::ptr::null_mut(); DIRECT];
+                    let mut at = [std::ptr::null_mut(); MAX_DIRECT];
                     for r in 0..n_rows {
                         self.decode(info, rows.add(stride * r), scratch.cast());
                         for c in 0..n {

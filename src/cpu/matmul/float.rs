@@ -10,7 +10,7 @@
 use std::marker::PhantomData;
 
 use super::kernels::{GemmArgs, GemvArgs, MAX_COLS, MAX_PANELS, UnpackArgs, ask_ahead};
-use crate::simd::{Cache, Element, Kernel, Simd, fetches_in_two_steps, prefetch};
+use crate::simd::{Element, Kernel, Simd, fetches_in_two_steps};
 
 /// Values that are summed up before they are added to the total.
 const SPAN: usize = 256;
@@ -77,13 +77,6 @@ impl<T: Element> Kernel for Unpack<T> {
         let h = s.half();
         let panel = a.panel.cast::<f32>();
         for k in (0..a.k).step_by(8) {
-            // A line of each of the next panel's rows.
-            if k.is_multiple_of(64 / size_of::<T>()) {
-                for r in S::N..2 * S::N {
-                    let next = a.rows.wrapping_add(a.stride * r + k * size_of::<T>());
-                    prefetch(next, 1, Cache::Second);
-                }
-            }
             let mut m = [s.splat_i32(0); 8];
             for r in 0..8 {
                 // SAFETY: rows are inside the matrix, and no more than `k` values of them are read; the panel has room.
@@ -154,37 +147,86 @@ impl<T: Element, const C: usize> Kernel for Gemv<T, C> {
     /// The pointers are as the fields say, columns are `k` values of f32; `dst` has `C` pointers, each to `n_rows` values.
     #[inline(always)]
     unsafe fn run<S: Simd>(s: S, a: GemvArgs) {
-        let two_steps = fetches_in_two_steps();
-        for r in 0..a.n_rows {
-            // SAFETY: the caller's promise.
+        // Several columns are loaded once for two rows. Of one, rows take longer to come than to multiply.
+        let step = if C > 1 { 2 } else { 1 };
+        for r in (0..a.n_rows).step_by(step) {
+            // SAFETY: the rows are inside the matrix; the last one stands in for one behind it.
             unsafe {
-                let row = a.rows.add(a.stride * r).cast::<T>();
-                let mut sum = [[s.zero(); 4]; C];
-                let mut k = 0;
-                while k + 4 * S::N <= a.k {
-                    let line = row.add(k).cast::<u8>();
-                    ask_ahead(line, 4 * S::N * size_of::<T>(), two_steps);
-                    for u in 0..4 {
-                        let w = T::load(s, row.add(k + u * S::N), S::N);
-                        for c in 0..C {
-                            let x = a.cols.add(c * a.col_stride).cast::<f32>();
-                            sum[c][u] = s.fma(w, s.load(x.add(k + u * S::N)), sum[c][u]);
+                match (C, S::N) {
+                    (1, _) => Self::rows::<S, 1, 4>(s, &a, [r]),
+                    (2, 16) => Self::rows::<S, 2, 4>(s, &a, Self::pair(&a, r)),
+                    (2, _) | (3..=4, 16) => Self::rows::<S, 2, 2>(s, &a, Self::pair(&a, r)),
+                    _ => Self::rows::<S, 2, 1>(s, &a, Self::pair(&a, r)),
+                }
+            }
+        }
+    }
+}
+
+impl<T: Element, const C: usize> Gemv<T, C> {
+    /// Row `r` and the next, or the last one twice.
+    #[inline(always)]
+    fn pair(a: &GemvArgs, r: usize) -> [usize; 2] {
+        [r, (r + 1).min(a.n_rows - 1)]
+    }
+
+    /// Multiplies rows with the columns, each with `U` sums that don't wait for each other.
+    ///
+    /// # Safety
+    /// As for [`Gemv::run`], with the rows inside the matrix.
+    #[inline(always)]
+    unsafe fn rows<S: Simd, const R: usize, const U: usize>(s: S, a: &GemvArgs, r: [usize; R]) {
+        let two_steps = fetches_in_two_steps();
+        // SAFETY: the caller's promise.
+        unsafe {
+            let mut rows = [a.rows.cast::<T>(); R];
+            for i in 0..R {
+                rows[i] = a.rows.add(a.stride * r[i]).cast::<T>();
+            }
+            let columns = a.cols.cast::<f32>();
+            let column = a.col_stride / 4;
+            let mut sum = [[[s.zero(); U]; C]; R];
+            let mut k = 0;
+            while k + 4 * S::N <= a.k {
+                for i in 0..R {
+                    ask_ahead(rows[i].add(k).cast(), 4 * S::N * size_of::<T>(), two_steps);
+                }
+                for u in 0..4 {
+                    let k = k + u * S::N;
+                    let mut w = [s.zero(); R];
+                    for i in 0..R {
+                        w[i] = T::load(s, rows[i].add(k), S::N);
+                    }
+                    for c in 0..C {
+                        let x = s.load(columns.add(c * column + k));
+                        for i in 0..R {
+                            sum[i][c][u % U] = s.fma(w[i], x, sum[i][c][u % U]);
                         }
                     }
-                    k += 4 * S::N;
                 }
-                while k < a.k {
-                    let w = T::load(s, row.add(k), a.k - k);
+                k += 4 * S::N;
+            }
+            while k < a.k {
+                for i in 0..R {
+                    let w = T::load(s, rows[i].add(k), a.k - k);
                     for c in 0..C {
-                        let x = a.cols.add(c * a.col_stride).cast::<f32>();
-                        sum[c][0] = s.fma(w, s.load_part(x.add(k), a.k - k), sum[c][0]);
+                        let x = s.load_part(columns.add(c * column + k), a.k - k);
+                        sum[i][c][0] = s.fma(w, x, sum[i][c][0]);
                     }
-                    k += S::N;
                 }
+                k += S::N;
+            }
+            for i in 0..R {
                 for c in 0..C {
-                    let [p, q, x, y] = sum[c];
-                    let total = s.sum(s.add(s.add(p, q), s.add(x, y)));
-                    a.dst.add(c).read().add(r).write(total);
+                    let mut total = sum[i][c];
+                    let mut n = U;
+                    while n > 1 {
+                        n /= 2;
+                        for u in 0..n {
+                            total[u] = s.add(total[u], total[u + n]);
+                        }
+                    }
+                    a.dst.add(c).read().add(r[i]).write(s.sum(total[0]));
                 }
             }
         }

@@ -6,7 +6,7 @@
 
 use std::mem::MaybeUninit;
 
-use super::core::{Core, DIRECT, MAX_COLS};
+use super::core::{Core, MAX_COLS, MAX_DIRECT};
 use super::gate::{self, Gates};
 use super::kernels::{MAX_PANELS, MAX_ROWS};
 use crate::cpu::task::Task;
@@ -288,7 +288,7 @@ impl Job {
 
     /// Bytes of a segment's packed columns.
     fn packed_bytes(&self, n_cols: usize) -> usize {
-        if n_cols <= DIRECT {
+        if n_cols <= self.core.direct() {
             n_cols * self.core.column_bytes()
         } else {
             let core = self.core(n_cols);
@@ -341,7 +341,7 @@ impl Job {
                     .saturating_mul(column[0].max(column[1]))
                     .saturating_add(segments.saturating_mul(block[0].max(block[1])));
                 let direct = cols
-                    .min(segments.saturating_mul(DIRECT))
+                    .min(segments.saturating_mul(self.core.direct()))
                     .saturating_mul(self.core.column_bytes());
                 whole.saturating_add(direct)
             }
@@ -447,7 +447,7 @@ impl Job {
             s.offset = offset;
             s.unit = unit;
             offset += self.packed_bytes(s.n_cols);
-            if s.n_cols <= DIRECT {
+            if s.n_cols <= self.core.direct() {
                 s.rows_per_unit = direct_rows;
                 unit += self.n_rows.div_ceil(direct_rows);
             } else {
@@ -597,7 +597,7 @@ impl Job {
                 unsafe {
                     let (src, _) = self.column(s, list, c);
                     let at = packed.add(s.offset);
-                    if s.n_cols <= DIRECT {
+                    if s.n_cols <= self.core.direct() {
                         core.pack(self.src_type, src, 0, 0, at.add(c * core.column_bytes()));
                     } else {
                         let (block, col) = (c / core.cols, c % core.cols);
@@ -619,9 +619,9 @@ impl Job {
         let s = at.seg;
         let row = unit * s.rows_per_unit;
         let n_rows = s.rows_per_unit.min(self.n_rows - row);
-        let mut dst = [std::ptr::null_mut(); DIRECT];
-        let mut up = [[const { MaybeUninit::uninit() }; DIRECT_ROWS]; DIRECT];
-        let mut gate = [[const { MaybeUninit::uninit() }; DIRECT_ROWS]; DIRECT];
+        let mut dst = [std::ptr::null_mut(); MAX_DIRECT];
+        let mut up = [[const { MaybeUninit::uninit() }; DIRECT_ROWS]; MAX_DIRECT];
+        let mut gate = [[const { MaybeUninit::uninit() }; DIRECT_ROWS]; MAX_DIRECT];
         // SAFETY: rows, columns and results are inside their tensors; the buffers have room for the rows of a unit.
         unsafe {
             let weights = self.matrix(s.matrix).add(row * self.stride[0]);

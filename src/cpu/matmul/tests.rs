@@ -120,7 +120,7 @@ fn seen(x: &[f32], ty: Type, k: usize, m: usize, level: Level) -> Vec<f64> {
     if is_decoded(ty) {
         return x.iter().map(|&x| f64::from(x)).collect();
     }
-    let in_panels = in_panels(m);
+    let in_panels = in_panels(ty, k, m, level);
     let group = if in_panels && is_wide(ty) { WIDE } else { 32 };
     let by = super::core::groups(plain(ty), level).expect("it has a kernel");
     let tight = by[usize::from(in_panels) + usize::from(m >= many(ty, k, level))].1;
@@ -135,8 +135,9 @@ fn in_bf16(x: &[f32]) -> Vec<f64> {
 }
 
 /// Whether weights are unpacked to panels for so many columns.
-fn in_panels(m: usize) -> bool {
-    m > super::core::DIRECT
+fn in_panels(ty: Type, k: usize, m: usize, level: Level) -> bool {
+    let core = Core::new(level, ty, k).expect("it can be multiplied");
+    m > core.direct()
 }
 
 /// Columns from which on products are in tiles, or groups share scales.
@@ -147,7 +148,7 @@ fn many(ty: Type, k: usize, level: Level) -> usize {
 
 fn in_tiles(ty: Type, k: usize, m: usize, level: Level) -> bool {
     let ty = plain(ty);
-    let many = m >= many(ty, k, level) || ty == Type::Bf16 && in_panels(m);
+    let many = m >= many(ty, k, level) || ty == Type::Bf16 && in_panels(ty, k, m, level);
     let takes = matches!(ty, Type::Bf16 | Type::F16) || !is_decoded(ty);
     many && takes && tiles::suit(level, k)
 }
@@ -271,7 +272,10 @@ fn every_type_at_every_level_and_odd_shapes() {
                     let result = || {
                         compute(y, 1, level);
                         let is_bf16 = plain(info.ty) == Type::Bf16;
-                        (get(y), is_bf16 && in_panels(m) && pairs::suit(level, k))
+                        (
+                            get(y),
+                            is_bf16 && in_panels(info.ty, k, m, level) && pairs::suit(level, k),
+                        )
                     };
                     let here = result();
                     let mut there = here.clone();
