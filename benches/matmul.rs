@@ -6,10 +6,11 @@
 //!
 //! Columns up to 8 are measured over 192 MiB of weights, more than most caches, and given in GB/s of weights read; more columns
 //! in Gop/s (two per weight and column). Both also as a share of the limit: what the threads do when they only read the same weights, or
-//! only multiply bytes in registers, with the level's instructions. Libraries and limit take turns; the figures are medians.
+//! only multiply bytes in registers, with the level's instructions. Libraries and limit take turns; the figures are medians, and ratios are
+//! those of the ratios within each turn, since another machine on the same CPU slows down some turns more than others.
 
 use std::ffi::{c_int, c_void};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ikrs::graph::Context;
 use ikrs::quant::{TYPES, Type, TypeInfo};
@@ -239,8 +240,8 @@ impl Case<'_> {
             + (16 << 20)
     }
 
-    /// Seconds of each of `rounds` runs: the library's, the reference's and the limit's in turns, the last for as many bytes or operations.
-    fn run(&self, reference: Option<&Reference>, rounds: usize) -> [Vec<f64>; 3] {
+    /// Seconds of each of some runs: the library's, the reference's and the limit's in turns, the last for as many bytes or operations.
+    fn run(&self, reference: Option<&Reference>) -> [Vec<f64>; 3] {
         let (weights, activations) = (self.weights(), self.activations());
         let ctx = Context::new(self.memory(), false).expect("memory");
         let (k, n, m) = (self.k as i64, self.n as i64, self.m as i64);
@@ -283,7 +284,8 @@ impl Case<'_> {
             (r, ctx, graph)
         });
         let mut seconds = [Vec::new(), Vec::new(), Vec::new()];
-        for _ in 0..rounds {
+        let begin = Instant::now();
+        while seconds[0].len() < LEAST_TURNS || begin.elapsed() < LEAST_TIME {
             let start = Instant::now();
             ours();
             seconds[0].push(start.elapsed().as_secs_f64());
@@ -308,6 +310,9 @@ impl Case<'_> {
 
 /// Most columns that are measured over much memory.
 const FEW: usize = 8;
+/// Each case is measured so often and for so long, at least.
+const LEAST_TURNS: usize = 9;
+const LEAST_TIME: Duration = Duration::from_secs(1);
 
 fn median(mut x: Vec<f64>) -> Option<f64> {
     x.sort_by(f64::total_cmp);
@@ -364,24 +369,26 @@ fn main() {
                 matrices,
                 threads,
             };
-            let rounds = if few { 11 } else { 7 };
             let amount = if few {
                 (bytes * matrices) as f64
             } else {
                 case.ops() as f64
             };
-            let rate = |s: Vec<f64>| median(s).map(|s| amount / s / 1e9);
-            let [ours, theirs, limit] = case.run(reference.as_ref(), rounds).map(rate);
+            let seconds = case.run(reference.as_ref());
+            let [ours, theirs, _] = seconds
+                .each_ref()
+                .map(|s| median(s.clone()).map(|s| amount / s / 1e9));
             let show = |x: Option<f64>| x.map_or("-".into(), |x| format!("{x:.1}"));
-            let ratio = |to: Option<f64>| ours.zip(to).map(|(a, b)| a / b);
+            let ratio =
+                |to: &[f64]| median(to.iter().zip(&seconds[0]).map(|(to, s)| to / s).collect());
             println!(
                 "{}\t{m}\t{}\t{}\t{}\t{}\t{}",
                 info.name,
                 show(ours),
                 show(theirs),
-                ratio(theirs).map_or("-".into(), |x| format!("{x:.2}")),
+                ratio(&seconds[1]).map_or("-".into(), |x| format!("{x:.2}")),
                 if few { "GB/s" } else { "Gop/s" },
-                ratio(limit).map_or("-".into(), |x| format!("{:.0} %", 100.0 * x))
+                ratio(&seconds[2]).map_or("-".into(), |x| format!("{:.0} %", 100.0 * x))
             );
         }
     }

@@ -456,9 +456,9 @@ impl<const VNNI: bool, const VEX: bool> Simd for Ymm<VNNI, VEX> {
             // SAFETY: the caller's promise; the token proves that the CPU has the instructions.
             unsafe {
                 let mut m = [self.splat_i32(0); 4];
-                for r in 0..4 {
+                for (r, m) in m.iter_mut().enumerate() {
                     let (p, q) = (rows.add(16 * half + stride * r), stride * 4);
-                    m[r] = self.load_lanes([p, p.add(q), p, p]);
+                    *m = self.load_lanes([p, p.add(q), p, p]);
                 }
                 let a = [
                     _mm256_unpacklo_epi32(m[0], m[1]),

@@ -543,9 +543,9 @@ pub trait Simd: Copy + Send + Sync + 'static {
     #[inline(always)]
     unsafe fn load_transposed(self, rows: *const u8, stride: usize) -> [Self::I; 8] {
         let mut m = [self.splat_i32(0); 8];
-        for r in 0..8 {
+        for (r, m) in m.iter_mut().enumerate() {
             // SAFETY: the caller's promise.
-            m[r] = unsafe {
+            *m = unsafe {
                 self.load_halves(rows.add(stride * r), rows.add(stride * ((r + 8) % Self::N)))
             };
         }
