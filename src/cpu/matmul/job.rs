@@ -780,5 +780,10 @@ impl Segment {
 fn pointers<const N: usize, const C: usize>(
     rows: &mut [[MaybeUninit<f32>; N]; C],
 ) -> [*mut f32; C] {
-    rows.each_mut().map(|r| r.as_mut_ptr().cast())
+    // `map` on an array is a call, which copies them all once more.
+    let mut out = [std::ptr::null_mut(); C];
+    for (out, row) in out.iter_mut().zip(rows) {
+        *out = row.as_mut_ptr().cast();
+    }
+    out
 }
