@@ -25,7 +25,7 @@ pub struct Panel {
 }
 
 impl Panel {
-    /// `shared`: of as many columns that groups may share scales, see [`shares`].
+    /// `shared`: for so many columns that groups may share scales, see [`shares`].
     pub const fn of<W: Weights>(vnni: bool, shared: bool) -> Panel {
         if shared && shares::<W>(vnni) {
             return Panel {
@@ -137,6 +137,7 @@ impl<W: Weights, const SHARED: bool> Kernel for Unpack<W, SHARED> {
             for r in 0..S::N {
                 // SAFETY: the row is inside the matrix, the chunk inside the row.
                 unsafe {
+                    // The next panel's rows are too far apart for a core to foresee them.
                     let next = a.place::<W>(r + S::N, chunk);
                     prefetch(next, CHUNK / W::BLOCK * W::BYTES, Cache::Second);
                     let (row, at) = a.chunk::<W>(r, chunk, &mut tail);
@@ -213,7 +214,7 @@ unsafe fn scatter_groups<S: Simd>(
     out: *mut u8,
     step: usize,
 ) {
-    // SAFETY: each row has eight values from 0 or 8 on.
+    // SAFETY: there are as many rows as lanes at least, and each has eight values from 0 or 8 on.
     let words = unsafe { s.load_transposed(values.as_ptr().cast::<f32>().add(8 * v).cast(), 64) };
     for q in 0..8 {
         let group = 8 * v + q;
