@@ -67,6 +67,11 @@ impl Codes {
             tight: kernels::tightness(W::TOP),
         }
     }
+
+    /// Panels for many columns.
+    fn of_many(&self) -> &Panels {
+        self.shared.as_ref().unwrap_or(&self.panels)
+    }
 }
 
 /// Panels of a type.
@@ -131,10 +136,7 @@ static CODES: &[Codes] = &[
 #[cfg(test)]
 pub fn groups(ty: Type, level: Level) -> Option<[(usize, f32); 3]> {
     let codes = CODES.iter().find(|c| c.ty == ty)?;
-    let panels = [
-        &codes.panels,
-        codes.shared.as_ref().unwrap_or(&codes.panels),
-    ];
+    let panels = [&codes.panels, codes.of_many()];
     let [few, many] = panels.map(|p| (p.at(level).group, p.at(level).tight));
     let all = [(codes.group, codes.tight), few, many];
     Some(all.map(|(group, tight)| (group, if level.vnni() { 0.0 } else { tight })))
@@ -315,10 +317,7 @@ impl Core {
     pub fn of_many(&self) -> Core {
         let (path, packing) = match (self.path, tiles::suit(self.level, self.k)) {
             (Path::Codes(codes, _), true) => (Path::Rounded(codes), Packing::Tiles(1)),
-            (Path::Codes(codes, _), false) => {
-                let panels = codes.shared.as_ref().unwrap_or(&codes.panels);
-                (Path::Codes(codes, panels), self.packing)
-            }
+            (Path::Codes(codes, _), false) => (Path::Codes(codes, codes.of_many()), self.packing),
             (Path::Floats(f), true) if std::ptr::eq(f, &F16) => (self.path, Packing::Tiles(2)),
             _ => return *self,
         };

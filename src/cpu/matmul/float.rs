@@ -150,13 +150,13 @@ impl<T: Element, const C: usize> Kernel for Gemv<T, C> {
         // Several columns are loaded once for two rows. Of one, rows take longer to come than to multiply.
         let step = if C > 1 { 2 } else { 1 };
         for r in (0..a.n_rows).step_by(step) {
-            // SAFETY: the rows are inside the matrix; the last one stands in for one behind it.
+            // SAFETY: the rows are inside the matrix.
             unsafe {
                 match (C, S::N) {
                     (1, _) => Self::rows::<S, 1, 4>(s, &a, [r]),
-                    (2, 16) => Self::rows::<S, 2, 4>(s, &a, Self::pair(&a, r)),
-                    (2, _) | (3..=4, 16) => Self::rows::<S, 2, 2>(s, &a, Self::pair(&a, r)),
-                    _ => Self::rows::<S, 2, 1>(s, &a, Self::pair(&a, r)),
+                    (2, 16) => Self::rows::<S, 2, 4>(s, &a, a.pair(r)),
+                    (2, _) | (3..=4, 16) => Self::rows::<S, 2, 2>(s, &a, a.pair(r)),
+                    _ => Self::rows::<S, 2, 1>(s, &a, a.pair(r)),
                 }
             }
         }
@@ -164,12 +164,6 @@ impl<T: Element, const C: usize> Kernel for Gemv<T, C> {
 }
 
 impl<T: Element, const C: usize> Gemv<T, C> {
-    /// Row `r` and the next, or the last one twice.
-    #[inline(always)]
-    fn pair(a: &GemvArgs, r: usize) -> [usize; 2] {
-        [r, (r + 1).min(a.n_rows - 1)]
-    }
-
     /// Multiplies rows with the columns, each with `U` sums that don't wait for each other.
     ///
     /// # Safety

@@ -20,6 +20,14 @@ pub struct GemvArgs {
     pub dst: *const *mut f32,
 }
 
+impl GemvArgs {
+    /// Row `r` and the next; the last one stands in for one behind it.
+    #[inline(always)]
+    pub fn pair(&self, r: usize) -> [usize; 2] {
+        [r, (r + 1).min(self.n_rows - 1)]
+    }
+}
+
 /// Rows times `C` columns, weights decoded in registers.
 pub struct Gemv<W, const C: usize>(PhantomData<W>);
 
@@ -33,8 +41,8 @@ impl<W: Weights, const C: usize> Kernel for Gemv<W, C> {
         // registers.
         if C == 1 && S::FUSED && Self::large::<S>() && fetches_in_two_steps() {
             for r in (0..a.n_rows).step_by(2) {
-                // SAFETY: the rows are inside the matrix; the last one stands in for one behind it.
-                unsafe { Self::rows::<S, 2>(s, &a, [r, (r + 1).min(a.n_rows - 1)]) };
+                // SAFETY: the rows are inside the matrix.
+                unsafe { Self::rows::<S, 2>(s, &a, a.pair(r)) };
             }
         } else {
             for r in 0..a.n_rows {
