@@ -130,7 +130,7 @@ pub unsafe fn products<const A: usize, const PARTS: usize>(
     macro_rules! sums {
         ($(($tile:literal, $at:literal, $from:literal, $first:literal))* [$($step:expr,)*]) => {
             std::arch::asm!(
-                "test {add}, {add}",
+                "test {next}, {next}",
                 "jz 4f",
                 $(concat!("tileloadd ", $tile, ", [", $at, " + {stride}]"), ask!($from, $first),)*
                 "jmp 5f",
@@ -141,6 +141,12 @@ pub unsafe fn products<const A: usize, const PARTS: usize>(
                 "jz 3f",
                 "2:",
                 $($step,)*
+                // Results' lines are asked for in the last steps, one column of two panels after each.
+                "prefetchw [{asked}]",
+                "prefetchw [{asked} + 64]",
+                "lea {next}, [{asked} + {stride}]",
+                "cmp {steps}, 32",
+                "cmovbe {asked}, {next}",
                 "dec {steps}",
                 "jnz 2b",
                 "3:",
@@ -149,7 +155,8 @@ pub unsafe fn products<const A: usize, const PARTS: usize>(
                 a = inout(reg) a => _,
                 b0 = inout(reg) b[0] => _,
                 b1 = inout(reg) b[1] => _,
-                add = in(reg) usize::from(out.add),
+                asked = inout(reg) out.tiles[0] => _,
+                next = inout(reg) usize::from(out.add) => _,
                 stride = in(reg) out.stride,
                 row = in(reg) 64usize,
                 out0 = in(reg) out.tiles[0],

@@ -15,11 +15,10 @@
 // Loops over vectors index several arrays, see `float`.
 #![allow(clippy::needless_range_loop)]
 
-use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use super::float::PackArgs;
-use super::kernels::{Aligned, GemmArgs, UnpackArgs, words_to_lanes};
+use super::kernels::{Aligned, GemmArgs, MAX_PANELS, UnpackArgs, words_to_lanes};
 use super::weights::Weights;
 use crate::simd::amx::{self, Out, Sums};
 use crate::simd::{Element, Kernel, Level, Simd};
@@ -255,34 +254,81 @@ impl<const PARTS: usize> Kernel for Gemm<PARTS> {
     /// [`STEP`]; `dst` has `n_cols` pointers, each to `n_rows` values.
     #[inline(always)]
     unsafe fn run<S: Simd>(s: S, PieceArgs { piece: a, add }: PieceArgs) {
-        let mut sums = [const { MaybeUninit::<Sums>::uninit() }; 4];
-        let (steps, panels) = (a.k / STEP, a.panels(LANES));
         let blocks = a.n_cols.div_ceil(LANES);
         // SAFETY: the caller's promise.
         unsafe {
-            let out = Out {
-                tiles: sums.each_mut().map(|tile| tile.as_mut_ptr().cast()),
-                stride: 4 * LANES,
-                add: false,
-            };
-            match blocks {
-                1 => amx::products::<1, PARTS>(steps, a.block, panels, &out),
-                _ => amx::products::<2, PARTS>(steps, a.block, panels, &out),
+            if let Some(stride) = stride(&a) {
+                let mut tiles = [a.dst.read(); 4];
+                for (i, tile) in tiles[..2 * blocks].iter_mut().enumerate() {
+                    let (p, q) = (i / blocks, i % blocks);
+                    *tile = a.dst.add(LANES * q).read().wrapping_add(LANES * p);
+                }
+                return Self::products(&a, &Out { tiles, stride, add });
+            }
+            let mut sums = [const { Sums([[0.0; LANES]; LANES]) }; 4];
+            if add {
+                move_sums::<S, false>(s, &a, &mut sums);
+            }
+            let mut tiles = [std::ptr::null_mut(); 4];
+            for (tile, sums) in tiles.iter_mut().zip(&mut sums) {
+                *tile = sums.0.as_mut_ptr().cast();
+            }
+            let stride = 4 * LANES;
+            Self::products(&a, &Out { tiles, stride, add });
+            move_sums::<S, true>(s, &a, &mut sums);
+        }
+    }
+}
+
+impl<const PARTS: usize> Gemm<PARTS> {
+    /// # Safety
+    /// As for [`Gemm::run`]; all tiles of `out` that belong to the panels and the block are writable.
+    #[inline(always)]
+    unsafe fn products(a: &GemmArgs, out: &Out) {
+        let (steps, panels) = (a.k / STEP, a.panels(LANES));
+        // SAFETY: the caller's promise.
+        unsafe {
+            match a.n_cols.div_ceil(LANES) {
+                1 => amx::products::<1, PARTS>(steps, a.block, panels, out),
+                _ => amx::products::<2, PARTS>(steps, a.block, panels, out),
             }
         }
-        for p in 0..a.n_rows.div_ceil(LANES) {
-            for c in 0..a.n_cols {
-                for i in (LANES * p..a.n_rows.min(LANES * (p + 1))).step_by(S::N) {
-                    // SAFETY: the sums of these panels and columns are written; the rest is the caller's promise.
-                    unsafe {
-                        let sums = sums[blocks * p + c / LANES].assume_init_ref();
-                        let mut x = s.load(sums.0[c % LANES].as_ptr().add(i % LANES));
-                        let dst = a.dst.add(c).read().add(i);
-                        if add {
-                            x = s.add(x, s.load_part(dst, a.n_rows - i));
-                        }
-                        s.store_part(dst, x, a.n_rows - i);
-                    }
+    }
+}
+
+/// How many bytes results of columns lie apart, if all are whole tiles and lie evenly: tiles are then stored where they belong.
+///
+/// # Safety
+/// `dst` has `n_cols` pointers.
+#[inline(always)]
+unsafe fn stride(a: &GemmArgs) -> Option<usize> {
+    if a.n_rows != MAX_PANELS * LANES || !a.n_cols.is_multiple_of(LANES) {
+        return None;
+    }
+    // SAFETY: the caller's promise.
+    let dst = unsafe { std::slice::from_raw_parts(a.dst, a.n_cols) };
+    let stride = dst[1].addr().wrapping_sub(dst[0].addr());
+    let even = |pair: &[*mut f32]| pair[1].addr().wrapping_sub(pair[0].addr()) == stride;
+    dst.windows(2).all(even).then_some(stride)
+}
+
+/// Brings sums to where the results belong or, if not `OUT`, from there.
+///
+/// # Safety
+/// `dst` has `n_cols` pointers, each to `n_rows` values; `sums` are those of two panels, one after the other.
+#[inline(always)]
+unsafe fn move_sums<S: Simd, const OUT: bool>(s: S, a: &GemmArgs, sums: &mut [Sums; 4]) {
+    let blocks = a.n_cols.div_ceil(LANES);
+    for r in (0..a.n_rows).step_by(S::N) {
+        for c in 0..a.n_cols {
+            let tile = &mut sums[blocks * (r / LANES) + c / LANES];
+            // SAFETY: the caller's promise; a tile has whole vectors.
+            unsafe {
+                let sum = tile.0[c % LANES].as_mut_ptr().add(r % LANES);
+                let dst = a.dst.add(c).read().add(r);
+                match OUT {
+                    true => s.store_part(dst, s.load(sum), a.n_rows - r),
+                    false => s.store(sum, s.load_part(dst, a.n_rows - r)),
                 }
             }
         }
