@@ -10,7 +10,7 @@
 //! * [`graph`]: tensors, the arenas they live in, operator builders, computation graphs.
 //! * [`quant`]: tensor types: bytes to floats and back.
 //! * [`simd`]: vector instructions: the levels of CPUs, the trait over which kernels are written.
-//! * [`log`], [`error`] and [`memory`]: where messages go, how failures travel, zeroed memory from the system; known to all.
+//! * [`log`] and [`error`]: where messages go and how failures travel; known to all.
 
 pub mod abi;
 pub mod backend;
@@ -20,6 +20,5 @@ pub mod gguf;
 pub mod graph;
 pub mod llama;
 pub mod log;
-pub mod memory;
 pub mod quant;
 pub mod simd;

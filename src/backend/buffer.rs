@@ -1,16 +1,16 @@
 //! Buffer types and buffers: memory of a device that holds the data of tensors.
 
+use std::alloc::Layout;
 use std::ffi::{CStr, c_void};
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use memmap2::Mmap;
+use memmap2::{Mmap, MmapMut};
 
-use crate::error::Result;
+use crate::ensure;
+use crate::error::{Error, Result};
 use crate::graph::Tensor;
-use crate::memory::Zeroed;
-use crate::{bail, ensure};
 
 /// Alignment in bytes of tensors in host memory: a cache line, and the widest vector.
 pub const HOST_ALIGNMENT: usize = 64;
@@ -274,9 +274,17 @@ struct HostMemory {
 
 enum Owner {
     Nobody,
-    Own(Zeroed),
+    Heap(Layout),
+    /// Kept for its drop: pages come zeroed and untouched from the system.
+    Pages(MmapMut),
     File(Arc<Mmap>),
 }
+
+/// From here on memory comes from the system by pages, zeroed lazily.
+const BY_PAGES: usize = 1 << 17;
+/// From here on in huge pages, so that whoever reads much of it needs few translations of addresses.
+#[cfg(target_os = "linux")]
+const BY_HUGE_PAGES: usize = 1 << 23;
 
 // SAFETY: the memory is plain bytes; who writes which tensor when is the caller's business, as in C.
 unsafe impl Send for HostMemory {}
@@ -285,14 +293,40 @@ unsafe impl Sync for HostMemory {}
 
 impl HostMemory {
     fn alloc(size: usize) -> Result<HostMemory> {
-        let Some(own) = Zeroed::new(size, HOST_ALIGNMENT, true) else {
-            bail!("failed to allocate a buffer of {size} bytes");
-        };
+        let out_of_memory = || Error(format!("failed to allocate a buffer of {size} bytes"));
+        if size >= BY_PAGES {
+            let mut map = MmapMut::map_anon(size).map_err(|_| out_of_memory())?;
+            #[cfg(target_os = "linux")]
+            if size >= BY_HUGE_PAGES {
+                // Only a wish: a system without huge pages gives others.
+                let _ = map.advise(memmap2::Advice::HugePage);
+            }
+            let base = NonNull::new(map.as_mut_ptr()).ok_or_else(out_of_memory)?;
+            return Ok(HostMemory {
+                base,
+                size,
+                owner: Owner::Pages(map),
+            });
+        }
+        let layout =
+            Layout::from_size_align(size.max(1), HOST_ALIGNMENT).map_err(|_| out_of_memory())?;
+        // SAFETY: the layout is not empty.
+        let base =
+            NonNull::new(unsafe { std::alloc::alloc_zeroed(layout) }).ok_or_else(out_of_memory)?;
         Ok(HostMemory {
-            base: own.base(),
+            base,
             size,
-            owner: Owner::Own(own),
+            owner: Owner::Heap(layout),
         })
+    }
+}
+
+impl Drop for HostMemory {
+    fn drop(&mut self) {
+        if let Owner::Heap(layout) = self.owner {
+            // SAFETY: allocated with this layout in `alloc`.
+            unsafe { std::alloc::dealloc(self.base.as_ptr(), layout) }
+        }
     }
 }
 
@@ -302,9 +336,9 @@ impl Memory for HostMemory {
     }
     fn lock(&self) -> Result<()> {
         match &self.owner {
-            Owner::Own(memory) => Ok(memory.lock()?),
+            Owner::Pages(map) => Ok(map.lock()?),
             Owner::File(map) => Ok(map.lock()?),
-            Owner::Nobody => Ok(()),
+            Owner::Nobody | Owner::Heap(_) => Ok(()),
         }
     }
     unsafe fn set(&self, tensor: Tensor, offset: usize, data: *const u8, size: usize) {

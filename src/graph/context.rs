@@ -1,11 +1,11 @@
 //! The arena that tensors and graphs live in.
 
+use std::alloc::{self, Layout};
 use std::cell::Cell;
 use std::ptr::{self, NonNull};
 
 use super::tensor::{MAX_DIMS, Shape, Tensor, ggml_tensor, write_name};
 use crate::error::Result;
-use crate::memory::Zeroed;
 use crate::quant::Type;
 use crate::{bail, ensure};
 
@@ -62,8 +62,7 @@ pub const fn tensor_overhead() -> usize {
 pub struct ggml_context {
     mem: NonNull<u8>,
     mem_size: usize,
-    /// The memory, unless it is the caller's.
-    _owned: Option<Zeroed>,
+    owned: Option<Layout>,
     no_alloc: Cell<bool>,
     n_objects: Cell<usize>,
     first: Cell<*mut ggml_object>,
@@ -79,14 +78,19 @@ unsafe impl Send for ggml_context {}
 impl Context {
     /// An arena of `mem_size` bytes of its own. With `no_alloc`, new tensors get no data.
     pub fn new(mem_size: usize, no_alloc: bool) -> Result<Context> {
-        let size = mem_size.max(1).checked_next_multiple_of(MEM_ALIGN);
-        let Some(size) = size else {
+        let layout = mem_size
+            .max(1)
+            .checked_next_multiple_of(MEM_ALIGN)
+            .and_then(|size| Layout::from_size_align(size, MEM_ALIGN).ok());
+        let Some(layout) = layout else {
             bail!("context of {mem_size} bytes: too large");
         };
-        let Some(own) = Zeroed::new(size, MEM_ALIGN, !no_alloc) else {
+        // SAFETY: the layout is not empty.
+        let mem = unsafe { alloc::alloc_zeroed(layout) };
+        let Some(mem) = NonNull::new(mem) else {
             bail!("context: failed to allocate {mem_size} bytes");
         };
-        Ok(Context::over(own.base(), size, Some(own), no_alloc))
+        Ok(Context::over(mem, layout.size(), Some(layout), no_alloc))
     }
 
     /// An arena for `n_tensors` tensors without data and graphs that take `graph_bytes` (see `graph_overhead`).
@@ -112,11 +116,11 @@ impl Context {
         Ok(Context::over(mem, mem_size, None, no_alloc))
     }
 
-    fn over(mem: NonNull<u8>, mem_size: usize, owned: Option<Zeroed>, no_alloc: bool) -> Context {
+    fn over(mem: NonNull<u8>, mem_size: usize, owned: Option<Layout>, no_alloc: bool) -> Context {
         Context {
             mem,
             mem_size,
-            _owned: owned,
+            owned,
             no_alloc: Cell::new(no_alloc),
             n_objects: Cell::new(0),
             first: Cell::new(ptr::null_mut()),
@@ -428,6 +432,15 @@ impl Context {
         }
         // SAFETY: an object of this type holds an initialized tensor at its offset.
         unsafe { Tensor::from_ptr(self.mem.as_ptr().add(offs) as *mut ggml_tensor) }
+    }
+}
+
+impl Drop for ggml_context {
+    fn drop(&mut self) {
+        if let Some(layout) = self.owned {
+            // SAFETY: allocated in `new` with this layout.
+            unsafe { alloc::dealloc(self.mem.as_ptr(), layout) };
+        }
     }
 }
 
