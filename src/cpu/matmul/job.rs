@@ -491,11 +491,7 @@ impl Job {
                 )
             }
             None => {
-                // Divisions take longer than the rest.
-                let (i1, rest) = match c < self.src_ne[1] {
-                    true => (c, 0),
-                    false => (c % self.src_ne[1], c / self.src_ne[1]),
-                };
+                let (i1, rest) = (c % self.src_ne[1], c / self.src_ne[1]);
                 let (m2, m3) = (s.matrix % self.matrices[0], s.matrix / self.matrices[0]);
                 let i2 = m2 * self.repeat[0] + rest % self.repeat[0];
                 let i3 = m3 * self.repeat[1] + rest / self.repeat[0];

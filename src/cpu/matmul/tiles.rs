@@ -21,7 +21,7 @@ use super::float::PackArgs;
 use super::kernels::{Aligned, GemmArgs, MAX_PANELS, UnpackArgs, words_to_lanes};
 use super::weights::Weights;
 use crate::simd::amx::{self, Out, Sums};
-use crate::simd::{Cache, Element, Kernel, Level, Simd, prefetch};
+use crate::simd::{Element, Kernel, Level, Simd};
 
 /// Columns of a whole block.
 pub const COLS: usize = 32;
@@ -35,9 +35,6 @@ pub const BYTES: usize = TILE * size_of::<half::bf16>();
 /// Values of a row that are multiplied at a time, so that panels can have many rows and stay in the second-level cache: each column is
 /// read, from a cache further away, once for all of them. A multiple of [`CHUNK`](super::weights::CHUNK).
 pub const DEPTH: usize = 2048;
-
-/// How far ahead columns are asked for when they are packed, in bytes.
-const AHEAD: usize = 2048;
 
 /// Whether rows of `k` weights are multiplied so.
 pub fn suit(level: Level, k: usize) -> bool {
@@ -93,14 +90,7 @@ pub unsafe fn pack<T: Element, const PARTS: usize>(a: PackArgs) {
         for at in (0..a.k).step_by(STEP) {
             let dst = a.dst.cast::<half::bf16>().add(PARTS * a.cols * at);
             let dst = dst.add(PARTS * TILE * tile + STEP * row);
-            let src = a.src.cast::<T>().add(at);
-            // Columns lie one after the other: behind this one's end is the next.
-            prefetch(
-                src.cast::<u8>().wrapping_add(AHEAD),
-                STEP * size_of::<T>(),
-                Cache::First,
-            );
-            store::<T, PARTS>(s, src, dst);
+            store::<T, PARTS>(s, a.src.cast::<T>().add(at), dst);
         }
     }
 }
@@ -178,6 +168,7 @@ pub unsafe fn unpack<W: Weights>(a: UnpackArgs, values: Range<usize>) {
 #[inline(always)]
 fn ask<W: Weights>(a: &UnpackArgs, r: usize, chunk: usize, chunks: &Range<usize>) {
     use super::weights::CHUNK;
+    use crate::simd::{Cache, prefetch};
 
     let (mut row, mut chunk) = (r, chunk + 2);
     if chunk >= chunks.end {
