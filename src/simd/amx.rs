@@ -141,7 +141,7 @@ pub unsafe fn products<const A: usize, const PARTS: usize>(
                 "jz 3f",
                 "2:",
                 $($step,)*
-                // Results' lines are asked for in the last steps, one column of two panels after each.
+                // The lines that tiles are stored to are asked for in the last steps, a row of two tiles side by side after each.
                 "prefetchw [{asked}]",
                 "prefetchw [{asked} + 64]",
                 "lea {next}, [{asked} + {stride}]",
@@ -156,6 +156,7 @@ pub unsafe fn products<const A: usize, const PARTS: usize>(
                 b0 = inout(reg) b[0] => _,
                 b1 = inout(reg) b[1] => _,
                 asked = inout(reg) out.tiles[0] => _,
+                // Says whether tiles are loaded, before the first step: there are not many registers.
                 next = inout(reg) usize::from(out.add) => _,
                 stride = in(reg) out.stride,
                 row = in(reg) 64usize,
