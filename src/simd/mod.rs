@@ -771,6 +771,25 @@ pub fn multiplies_bf16_in_pairs() -> bool {
     has && !is_intel()
 }
 
+/// Bytes of the cache that each core has behind its first; a guess if the CPU does not say.
+pub fn second_cache() -> usize {
+    static BYTES: OnceLock<usize> = OnceLock::new();
+    *BYTES.get_or_init(|| {
+        #[cfg(target_arch = "x86_64")]
+        {
+            use std::arch::x86_64::__cpuid;
+            const LEAF: u32 = 0x8000_0006;
+            // In KiB.
+            if __cpuid(0x8000_0000).eax >= LEAF
+                && let size @ 1.. = __cpuid(LEAF).ecx >> 16
+            {
+                return (size as usize) << 10;
+            }
+        }
+        1 << 20
+    })
+}
+
 /// Levels say what a CPU has; this, what it is good at.
 #[inline(always)]
 fn is_intel() -> bool {

@@ -12,14 +12,17 @@ use super::kernels::{MAX_PANELS, MAX_ROWS};
 use crate::cpu::task::Task;
 use crate::graph::{Op, Tensor, UnaryOp};
 use crate::quant::Type;
-use crate::simd::Level;
+use crate::simd::{self, Level};
 
 /// Most rows of a unit that is computed without a panel.
 const DIRECT_ROWS: usize = 128;
 /// Bytes of weights of such a unit, about.
 const DIRECT_BYTES: usize = 128 << 10;
-/// Bytes of panels of a unit, about: they and a block of columns stay in the second-level cache.
-const PANEL_BYTES: usize = 192 << 10;
+/// Bytes of panels of a unit, about: they and a block of columns stay in the second-level cache, which two threads may share.
+fn panel_bytes() -> usize {
+    (simd::second_cache() / 4).clamp(192 << 10, 1 << 20)
+}
+
 /// The same in tiles: they need more memory, blocks pass by more quickly, and CPUs that have them have large caches.
 const TILES_BYTES: usize = 1 << 20;
 /// Units per thread, at least, if the product is large enough: they take different times.
@@ -309,7 +312,7 @@ impl Job {
         let panels = if self.gated.is_some() { 2 } else { 1 };
         let bytes = match core.in_tiles() {
             true => TILES_BYTES,
-            false => PANEL_BYTES,
+            false => panel_bytes(),
         };
         let fit = bytes / (panels * core.panel_bytes()).max(1);
         let wanted = (UNITS_PER_THREAD * self.nth).div_ceil(segments.max(1));

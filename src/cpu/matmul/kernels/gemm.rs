@@ -1,6 +1,6 @@
 //! Panels times many columns.
 
-use super::{COLS, EVEN, MAX_PANELS, block_step, panel_step, panels, step};
+use super::{EVEN, MAX_COLS, MAX_PANELS, block_step, cols, panel_step, panels, step};
 use crate::simd::{Kernel, Simd};
 
 #[derive(Clone, Copy)]
@@ -54,7 +54,7 @@ impl GemmArgs {
     }
 }
 
-/// One or two panels (see [`panels`]) times a column block of `2 U` columns. `RUN` is [`run_of`] the type, of no matter with
+/// One or two panels (see [`panels`]) times a column block of `U` thirds of [`cols`] columns. `RUN` is [`run_of`] the type, of no matter with
 /// [`Simd::VNNI`].
 pub struct Gemm<const GROUP: usize, const MIN: bool, const RUN: usize, const U: usize>;
 
@@ -66,11 +66,11 @@ impl<const GROUP: usize, const MIN: bool, const RUN: usize, const U: usize> Kern
     /// Panels and block are of these parameters and of `k` values; `dst` has `n_cols` pointers, each to `n_rows` values.
     #[inline(always)]
     unsafe fn run<S: Simd>(s: S, a: GemmArgs) {
-        let cols = 2 * U;
+        let cols = cols(S::N, S::VNNI, GROUP) / 3 * U;
         let (step, panels) = (step(GROUP), panels(S::N, GROUP));
         let groups = step / GROUP;
         let (panel_step, block_step) = (panel_step(S::N, GROUP, MIN), block_step(cols, GROUP));
-        let mut acc = [[s.zero(); COLS]; MAX_PANELS];
+        let mut acc = [[s.zero(); MAX_COLS]; MAX_PANELS];
         let (mut w, mut b) = (a.panels(S::N), a.block);
         for _ in 0..a.k.div_ceil(step) {
             // SAFETY: inside the panels and the block, see the module for the layouts.
@@ -78,7 +78,7 @@ impl<const GROUP: usize, const MIN: bool, const RUN: usize, const U: usize> Kern
                 let scales = b.add(step * cols).cast::<f32>();
                 for g in 0..groups {
                     let sums = scales.add((1 + g) * cols);
-                    let mut dot = [[s.splat_i32(EVEN.to_bits() as i32); COLS]; MAX_PANELS];
+                    let mut dot = [[s.splat_i32(EVEN.to_bits() as i32); MAX_COLS]; MAX_PANELS];
                     if !MIN {
                         for c in 0..cols {
                             let sum = s.splat_i32(sums.add(c).cast::<i32>().read());
@@ -88,7 +88,7 @@ impl<const GROUP: usize, const MIN: bool, const RUN: usize, const U: usize> Kern
                         }
                     }
                     let j = GROUP / 4 * g;
-                    let block = b.add(4 * j);
+                    let block = b.add(4 * cols * j);
                     let from = [w[0].add(4 * S::N * j), w[1].add(4 * S::N * j)];
                     Self::dots(s, &mut dot, cols, from, block);
                     for p in 0..panels {
@@ -130,15 +130,16 @@ impl<const GROUP: usize, const MIN: bool, const RUN: usize, const U: usize>
     #[inline(always)]
     unsafe fn dots<S: Simd>(
         s: S,
-        dot: &mut [[S::I; COLS]; MAX_PANELS],
+        dot: &mut [[S::I; MAX_COLS]; MAX_PANELS],
         cols: usize,
         w: [*const u8; MAX_PANELS],
         b: *const u8,
     ) {
         let panels = panels(S::N, GROUP);
-        let run = if S::VNNI { 1 } else { RUN };
+        // So many turns of the loop are written out.
+        let run = if S::VNNI { 4 } else { RUN };
         for first in (0..GROUP / 4).step_by(run) {
-            let mut sum = [[s.splat_i32(0); COLS]; MAX_PANELS];
+            let mut sum = [[s.splat_i32(0); MAX_COLS]; MAX_PANELS];
             for j in first..first + run {
                 // SAFETY: the caller's promise.
                 unsafe {
@@ -147,7 +148,7 @@ impl<const GROUP: usize, const MIN: bool, const RUN: usize, const U: usize>
                         codes[p] = s.load_int(w[p].add(j * 4 * S::N));
                     }
                     for c in 0..cols {
-                        let x = b.add(step(GROUP) * c + 4 * j).cast::<i32>().read();
+                        let x = b.cast::<i32>().add(cols * j + c).read();
                         let x = s.splat_i32(x);
                         for p in 0..panels {
                             if S::VNNI {

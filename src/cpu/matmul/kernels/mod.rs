@@ -4,7 +4,7 @@
 //!
 //! * *Panel*: `N` rows of weights. Per 32 values: 8 vectors of codes (lane `r` of vector `j`: values `4 j..4 j + 4` of row `r`),
 //!   then a vector of scales per group, then a vector of mins per group if the type has them.
-//! * *Column block*: up to [`COLS`] columns of activations. Per 32 values: each column's 32 codes, each column's scale, then
+//! * *Column block*: up to [`cols`] columns of activations. Per 32 values: 8 times four codes of each column, each column's scale, then
 //!   per group each column's sum: of codes times -bias (i32) and [`EVEN`]'s bits, to begin a dot product with; or of values
 //!   (f32), to multiply a min with.
 //!   Types whose scales change less often have groups of [`WIDE`] values in both, filled up with zeros at the end.
@@ -29,8 +29,6 @@ pub use quantize::{Quantize, QuantizeArgs};
 use super::weights::{CHUNK, Scales, Weights};
 use crate::simd::Simd;
 
-/// Columns of a whole block of codes.
-pub const COLS: usize = 6;
 /// Columns of the largest block, of codes or floats, whose sums are in registers of vectors.
 pub const MAX_COLS: usize = 12;
 /// Rows of a panel at any level, at most.
@@ -194,6 +192,16 @@ pub const fn block_step(cols: usize, group: usize) -> usize {
 
 /// Values per group of types that are [`Weights::WIDE`], in panels and blocks.
 pub const WIDE: usize = 128;
+
+/// Columns of a whole block of codes. Where scales change seldom, sums can wait in memory while the dot products of two panels and twelve
+/// columns are in 24 of 32 registers.
+pub const fn cols(n: usize, vnni: bool, group: usize) -> usize {
+    if n == 16 && vnni && group > 32 {
+        MAX_COLS
+    } else {
+        6
+    }
+}
 
 /// Panels of `n` rows that are multiplied with a block at once: with 32 registers there is room for the sums of two, and each load of
 /// activations serves both.

@@ -46,7 +46,7 @@ impl Kernel for Quantize {
                     let chunk = a.dst.add(kb / 8 * NATURAL);
                     let b = kb % 8 + if kb / 8 == whole { skip } else { 0 };
                     let to = chunk.add(32 * b).cast();
-                    let (scale, sums) = quantize_block(s, src, a.tight, to);
+                    let (scale, sums) = quantize_block(s, src, a.tight, to, 1);
                     let scales = chunk.add(CHUNK).cast::<f32>();
                     if groups == 1 {
                         scales.add(b).write(scale);
@@ -59,8 +59,8 @@ impl Kernel for Quantize {
                     }
                 } else {
                     let block = a.dst.add(kb * block_step(a.cols, a.group));
-                    let to = block.add(32 * a.col).cast();
-                    let (scale, sums) = quantize_block(s, src, a.tight, to);
+                    let to = block.cast::<u32>().add(a.col);
+                    let (scale, sums) = quantize_block(s, src, a.tight, to, a.cols);
                     let scales = block.add(32 * a.cols).cast::<f32>().add(a.col);
                     scales.write(scale);
                     let sums = if groups == 1 {
@@ -99,7 +99,7 @@ unsafe fn quantize_wide<S: Simd>(s: S, a: QuantizeArgs) {
         unsafe {
             let src = a.src.add(g * a.group);
             let block = a.dst.add(g * block_step(a.cols, a.group));
-            let codes = block.add(a.group * a.col).cast::<i8>();
+            let codes = block.cast::<u32>().add(a.col);
             let mut top = s.zero();
             for i in (0..n).step_by(S::N) {
                 top = s.max(top, largest(s, s.load(src.add(i)), a.tight));
@@ -110,9 +110,11 @@ unsafe fn quantize_wide<S: Simd>(s: S, a: QuantizeArgs) {
             for i in (0..n).step_by(S::N) {
                 let q = s.to_i32(s.mul(s.load(src.add(i)), inverse));
                 sum = s.add_i32(sum, q);
-                s.store_i8(codes.add(i), q);
+                store_codes(s, q, codes.add(i / 4 * a.cols), a.cols);
             }
-            codes.add(n).write_bytes(0, a.group - n);
+            for word in n / 4..a.group / 4 {
+                codes.add(word * a.cols).write(0);
+            }
             let scales = block.add(a.group * a.cols).cast::<f32>().add(a.col);
             scales.write(top / 127.0);
             let sum = EVEN.to_bits() as i32 - a.bias * s.sum_i32(sum);
@@ -169,16 +171,33 @@ fn largest<S: Simd>(s: S, x: S::F, tight: f32) -> S::F {
     s.max(size, s.mul(sum, s.splat(tight)))
 }
 
+/// Writes codes, four to a word, of which there is one every so many words.
+///
+/// # Safety
+/// `dst` points to the first of these words.
+#[inline(always)]
+unsafe fn store_codes<S: Simd>(s: S, codes: S::I, dst: *mut u32, every: usize) {
+    let mut words = [0; 4];
+    // SAFETY: there are 16 codes at most; the rest is the caller's promise.
+    unsafe {
+        s.store_i8(words.as_mut_ptr().cast(), codes);
+        for (i, word) in words[..S::N / 4].iter().enumerate() {
+            dst.add(i * every).write(*word);
+        }
+    }
+}
+
 /// Quantizes 32 values, see [`tightness`]; returns their scale and the sums of the first and last 16 codes.
 ///
 /// # Safety
-/// `src` points to 32 values, `dst` to 32 writable bytes.
+/// `src` points to 32 values, `dst` to the first of 8 words of four codes, one every so many words.
 #[inline(always)]
 unsafe fn quantize_block<S: Simd>(
     s: S,
     src: *const f32,
     tight: f32,
-    dst: *mut i8,
+    dst: *mut u32,
+    every: usize,
 ) -> (f32, [i32; 2]) {
     let n = 32 / S::N;
     let mut v = [s.zero(); 4];
@@ -195,7 +214,7 @@ unsafe fn quantize_block<S: Simd>(
         let q = s.to_i32(s.mul(v[i], s.splat(inverse)));
         sums[i * 2 / n] += s.sum_i32(q);
         // SAFETY: the caller's promise.
-        unsafe { s.store_i8(dst.add(i * S::N), q) };
+        unsafe { store_codes(s, q, dst.add(i * S::N / 4 * every), every) };
     }
     (top / 127.0, sums)
 }
