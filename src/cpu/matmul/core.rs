@@ -298,9 +298,7 @@ impl Core {
             lanes,
             cols: match path {
                 _ if packing == Packing::Tiles(1) => tiles::COLS,
-                Path::Codes(_, p) => {
-                    kernels::cols(lanes, level.vnni(), p.at(level).group)
-                }
+                Path::Codes(_, p) => kernels::cols(lanes, level.vnni(), p.at(level).group),
                 _ => lanes / 4 * 3,
             },
             row_size: info.row_size(k),

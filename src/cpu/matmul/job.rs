@@ -18,9 +18,11 @@ use crate::simd::{self, Level};
 const DIRECT_ROWS: usize = 128;
 /// Bytes of weights of such a unit, about.
 const DIRECT_BYTES: usize = 128 << 10;
-/// Bytes of panels of a unit, about: they and a block of columns stay in the second-level cache, which two threads may share.
-fn panel_bytes() -> usize {
-    (simd::second_cache() / 4).clamp(192 << 10, 1 << 20)
+/// Bytes of panels of a unit, about: they and a block of columns stay in the second-level cache.
+const PANEL_BYTES: usize = 192 << 10;
+/// The same where columns pass by from further away: so much of that cache, which two threads may share, for them to do so less often.
+fn far_panel_bytes() -> usize {
+    (simd::second_cache() / 4).clamp(PANEL_BYTES, 1 << 20)
 }
 
 /// The same in tiles: they need more memory, blocks pass by more quickly, and CPUs that have them have large caches.
@@ -306,13 +308,19 @@ impl Job {
         self.total_cols().saturating_mul(self.core.k) <= ALONE
     }
 
-    /// Rows of a unit with panels.
-    fn panel_rows(&self, core: &Core, segments: usize) -> usize {
+    /// Whether a segment's packed columns are more than the second-level cache keeps beside panels.
+    fn are_far(&self, n_cols: usize) -> bool {
+        self.packed_bytes(n_cols) > simd::second_cache() / 2
+    }
+
+    /// Rows of a unit with panels; of columns that [are far](Job::are_far) or not.
+    fn panel_rows(&self, core: &Core, segments: usize, far: bool) -> usize {
         let lanes = core.lanes;
         let panels = if self.gated.is_some() { 2 } else { 1 };
-        let bytes = match core.in_tiles() {
-            true => TILES_BYTES,
-            false => panel_bytes(),
+        let bytes = match (core.in_tiles(), far) {
+            (true, _) => TILES_BYTES,
+            (_, true) => far_panel_bytes(),
+            (_, false) => PANEL_BYTES,
         };
         let fit = bytes / (panels * core.panel_bytes()).max(1);
         let wanted = (UNITS_PER_THREAD * self.nth).div_ceil(segments.max(1));
@@ -353,7 +361,7 @@ impl Job {
         let alone = self.packs_alone();
         // Fewer segments than the most have larger units, up to one segment's.
         let rows = cores.map(|core| {
-            let rows = [1, segments].map(|n| self.panel_rows(core, n));
+            let rows = [1, segments].map(|n| self.panel_rows(core, n, true));
             rows[0].max(rows[1])
         });
         let panels = [0, 1].map(|i| {
@@ -443,7 +451,8 @@ impl Job {
         }
         let (mut offset, mut unit) = (0, 0);
         let direct_rows = self.direct_rows(n);
-        let panel_rows = [&self.core, &self.core_of_many].map(|core| self.panel_rows(core, n));
+        let panel_rows = [&self.core, &self.core_of_many]
+            .map(|core| [false, true].map(|far| self.panel_rows(core, n, far)));
         for i in 0..n {
             // SAFETY: written above.
             let s = unsafe { &mut *segments.add(i) };
@@ -454,7 +463,8 @@ impl Job {
                 s.rows_per_unit = direct_rows;
                 unit += self.n_rows.div_ceil(direct_rows);
             } else {
-                let panel_rows = panel_rows[usize::from(self.are_many(s.n_cols))];
+                let [many, far] = [self.are_many(s.n_cols), self.are_far(s.n_cols)];
+                let panel_rows = panel_rows[usize::from(many)][usize::from(far)];
                 let core = self.core(s.n_cols);
                 let blocks = s.n_cols.div_ceil(core.cols);
                 let by_rows = self.n_rows.div_ceil(panel_rows);
