@@ -172,6 +172,10 @@ impl<const VNNI: bool, const VEX: bool> Simd for Ymm<VNNI, VEX> {
         };
         fn splat_f16(p: *const u8) -> __m256 =
             _mm256_cvtph_ps(_mm_set1_epi16(p.cast::<i16>().read_unaligned()));
+        fn splat_two_f16(p: *const u8) -> [__m256; 2] = {
+            let both = _mm256_cvtph_ps(_mm_set1_epi32(p.cast::<i32>().read_unaligned()));
+            [_mm256_moveldup_ps(both), _mm256_movehdup_ps(both)]
+        };
         fn two_words(p: *const u8) -> [__m256i; 2] = {
             // Two loads, which repeat a word for nothing; of one, the second word would have to be taken out.
             let words = p.cast::<i32>();
@@ -289,6 +293,7 @@ impl<const VNNI: bool, const VEX: bool> Simd for Ymm<VNNI, VEX> {
             let bytes = _mm_packs_epi16(_mm256_castsi256_si128(a), _mm256_extracti128_si256::<1>(a));
             _mm_movemask_epi8(bytes) as u32
         };
+        fn pack_i32(a: __m256i, b: __m256i) -> __m256i = _mm256_packs_epi32(a, b);
         fn narrow_i16(a: __m256i, b: __m256i) -> __m256i =
             _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packus_epi16(a, b));
         fn unzip_i32(a: __m256i, b: __m256i) -> (__m256i, __m256i) = {
@@ -390,6 +395,20 @@ impl<const VNNI: bool, const VEX: bool> Simd for Ymm<VNNI, VEX> {
                 );
                 permute(table[i / 4], from)
             }
+        }
+    }
+    #[inline(always)]
+    fn spread_two<const EACH: usize>(self, table: [__m256; 2], i: usize) -> __m256 {
+        // SAFETY: the token proves that the CPU has the instructions.
+        unsafe {
+            let from = match EACH {
+                8 => _mm256_set_epi32(1, 1, 0, 0, 1, 1, 0, 0),
+                _ => _mm256_set_epi32(3, 3, 1, 1, 2, 2, 0, 0),
+            };
+            // The number of the first value, and its table.
+            let first = 8 / EACH * i;
+            let at = _mm256_set1_epi32((first % 8) as i32);
+            permute(table[first / 8], _mm256_add_epi32(at, from))
         }
     }
     #[inline(always)]

@@ -210,6 +210,10 @@ impl<const VNNI: bool> Simd for Zmm<VNNI> {
         fn f16_at(p: *const u8) -> f32 = s.half().f16_at(p);
         fn splat_f16(p: *const u8) -> __m512 =
             _mm512_cvtph_ps(_mm256_set1_epi16(p.cast::<i16>().read_unaligned()));
+        fn splat_two_f16(p: *const u8) -> [__m512; 2] = {
+            let both = _mm512_cvtph_ps(_mm256_set1_epi32(p.cast::<i32>().read_unaligned()));
+            [_mm512_moveldup_ps(both), _mm512_movehdup_ps(both)]
+        };
         fn two_words(p: *const u8) -> [__m512i; 2] = {
             let [lo, hi] = p.cast::<[i32; 2]>().read_unaligned();
             [_mm512_mask_set1_epi32(_mm512_set1_epi32(lo), 0xff00, hi); 2]
@@ -288,6 +292,7 @@ impl<const VNNI: bool> Simd for Zmm<VNNI> {
             _mm512_mask_sub_epi8(a, _mm512_test_epi8_mask(bits, of), _mm512_setzero_si512(), a);
         fn top_bits_i8(a: __m512i) -> u64 = _mm512_movepi8_mask(a);
         fn top_bits_i16(a: __m512i) -> u32 = _mm512_movepi16_mask(a);
+        fn pack_i32(a: __m512i, b: __m512i) -> __m512i = _mm512_packs_epi32(a, b);
         fn narrow_i16(a: __m512i, b: __m512i) -> __m512i = _mm512_permutexvar_epi64(
             _mm512_set_epi64(7, 5, 3, 1, 6, 4, 2, 0),
             _mm512_packus_epi16(a, b)
@@ -490,6 +495,19 @@ impl<const VNNI: bool> Simd for Zmm<VNNI> {
                 _mm512_srli_epi32::<2>(lane)
             };
             _mm512_permutexvar_ps(from, table[0])
+        }
+    }
+    #[inline(always)]
+    fn spread_two<const EACH: usize>(self, table: [__m512; 2], i: usize) -> __m512 {
+        // SAFETY: the token proves that the CPU has the instructions.
+        unsafe {
+            // Values of the first vector for lanes 0, 4, 8 and 12, one or two to 128 bits; of the second, as many further.
+            let from = match EACH {
+                8 => _mm512_set_epi32(3, 3, 1, 1, 3, 3, 1, 1, 2, 2, 0, 0, 2, 2, 0, 0),
+                _ => _mm512_set_epi32(7, 7, 3, 3, 6, 6, 2, 2, 5, 5, 1, 1, 4, 4, 0, 0),
+            };
+            let at = _mm512_set1_epi32((16 / EACH * i) as i32);
+            _mm512_permutexvar_ps(_mm512_add_epi32(at, from), table[0])
         }
     }
     #[inline(always)]

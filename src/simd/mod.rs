@@ -430,6 +430,8 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn top_bits_i16(self, a: Self::I) -> u32;
     /// The 16-bit values of `a`, then of `b`, as bytes; they must be 0..=255.
     fn narrow_i16(self, a: Self::I, b: Self::I) -> Self::I;
+    /// In each 128-bit lane: the four 32-bit values of `a`, then those of `b`, as 16-bit ones, the nearest that there are.
+    fn pack_i32(self, a: Self::I, b: Self::I) -> Self::I;
     /// The 32-bit values of `a` and then `b` with even numbers, and those with odd numbers.
     fn unzip_i32(self, a: Self::I, b: Self::I) -> (Self::I, Self::I);
     /// Deals the 32-bit values out to the 128-bit lanes in turn.
@@ -466,6 +468,10 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// # Safety
     /// `p` points to 2 readable bytes, at any alignment.
     unsafe fn splat_f16(self, p: *const u8) -> Self::F;
+    /// The f16 value at `p` in all lanes, and the one after it.
+    /// # Safety
+    /// `p` points to 4 readable bytes, at any alignment.
+    unsafe fn splat_two_f16(self, p: *const u8) -> [Self::F; 2];
     /// In each 128-bit lane: the first bytes of the four, then the second ones, and so on; over four vectors.
     fn zip4_i8(self, a: [Self::I; 4]) -> [Self::I; 4];
     /// In each 128-bit lane: byte `i` of the result is byte `idx[i] & 15` of `table`'s lane; 0 where `idx[i]` has its top bit set.
@@ -504,6 +510,9 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// Vector `i` of the sequence in which each value of a table is repeated `EACH` times: lane `l` is
     /// `table[(i N + l) / EACH]`. The table is 16 values in one or two vectors; `EACH` is 4 or 8.
     fn spread<const EACH: usize>(self, table: [Self::F; 2], i: usize) -> Self::F;
+    /// Of [`Simd::spread`], vectors `i` and `i + 1` (`i` is even), as far as the values differ: in each 128-bit lane, the first one's value twice, then the
+    /// second one's twice.
+    fn spread_two<const EACH: usize>(self, table: [Self::F; 2], i: usize) -> Self::F;
     /// Lane `l` is value `idx[l] & 15` of a table of 16 values in one or two vectors.
     fn lookup16_f32(self, table: [Self::F; 2], idx: Self::I) -> Self::F;
     /// The f16 value at `p`.

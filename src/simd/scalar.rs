@@ -243,6 +243,16 @@ impl Simd for Scalar {
         out
     }
     #[inline(always)]
+    fn pack_i32(self, a: [i32; N], b: [i32; N]) -> [i32; N] {
+        let narrow = |x: i32| i32::from(x.clamp(i16::MIN.into(), i16::MAX.into()) as u16);
+        let mut out = a;
+        for (i, o) in out.iter_mut().enumerate() {
+            let (from, at) = (if i % 4 < 2 { &a } else { &b }, i / 4 * 4 + i % 2 * 2);
+            *o = narrow(from[at]) | narrow(from[at + 1]) << 16;
+        }
+        out
+    }
+    #[inline(always)]
     fn narrow_i16(self, a: [i32; N], b: [i32; N]) -> [i32; N] {
         let (a, b) = (bytes(a), bytes(b));
         let mut out = [0; 4 * N];
@@ -312,6 +322,11 @@ impl Simd for Scalar {
             }
         }
         out
+    }
+    #[inline(always)]
+    unsafe fn splat_two_f16(self, p: *const u8) -> [[f32; N]; 2] {
+        // SAFETY: the caller's promise.
+        unsafe { [self.splat_f16(p), self.splat_f16(p.add(2))] }
     }
     #[inline(always)]
     unsafe fn splat_f16(self, p: *const u8) -> [f32; N] {
@@ -426,6 +441,15 @@ impl Simd for Scalar {
         for (l, o) in out.iter_mut().enumerate() {
             let at = (i * N + l) / EACH;
             *o = table[at / N][at % N];
+        }
+        out
+    }
+    #[inline(always)]
+    fn spread_two<const EACH: usize>(self, table: [[f32; N]; 2], i: usize) -> [f32; N] {
+        let each = [0, 1].map(|k| self.spread::<EACH>(table, i + k));
+        let mut out = each[0];
+        for l in 0..N {
+            out[l] = each[l % 4 / 2][l];
         }
         out
     }

@@ -93,6 +93,7 @@ unsafe fn ints_64<S: Simd>(s: S, x: *const i8, y: *const i8, out: &mut Vec<Vec<u
             s.add_i16(a, b),
             s.pairs(u7, a),
             s.add_pairs(b, a),
+            s.pack_i32(s.shr_i32::<12>(a), b),
             s.scale_i8(a, 1, s.splat_i32(0x6543_6543)),
             s.scale_i8(s.and(a, s.splat_i8(31)), 4, s.splat_i32(-0x5431_5431)),
             s.splat_i8(-3),

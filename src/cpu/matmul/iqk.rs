@@ -4,7 +4,7 @@
 // Indices go over several arrays; iterators would be closures, which lose the vector instructions.
 #![allow(clippy::needless_range_loop)]
 
-use super::kquants::bits_of;
+use super::kquants::{bits_of, every_other, placed_pairs};
 use super::legacy::{IQ4_OFFSET, IQ4_TOP, IQ4_VALUES, nibbles};
 use super::weights::{
     CHUNK, Pattern, Patterns, Scales, Values, Weights, largest, repeat8, repeat16,
@@ -34,8 +34,6 @@ const TOP3: u8 = largest(&Iq3::VALUES, OFFSET3);
 const TOP5: u8 = largest(&Iq5::VALUES, OFFSET);
 const TOP6: u8 = largest(&Iq6::WHOLE, OFFSET);
 
-static GRID2: Values<16> = table(&Iq2::VALUES, OFFSET2);
-static GRID3: Values<16> = table(&Iq3::VALUES, OFFSET3);
 static GRID5: Values<32> = Values::new(Iq5::VALUES, OFFSET);
 static GRID6: Values<64> = Values::new(Iq6::WHOLE, OFFSET);
 
@@ -144,16 +142,6 @@ unsafe fn pairs<S: Simd, const AT: i32>(s: S, p: *const u8, i: usize) -> S::I {
     unsafe { bits_of::<S, 2, AT>(s, p.add(32 * (S::HALVES * i / 4)), i) }
 }
 
-/// Indices of three bits: [`pairs`] at `low`, and a high bit at `high`.
-///
-/// # Safety
-/// `low` points to 64 readable bytes, `high` to 32.
-#[inline(always)]
-unsafe fn triples<S: Simd>(s: S, low: *const u8, high: *const u8, i: usize) -> S::I {
-    // SAFETY: the caller's promise.
-    unsafe { s.or(pairs::<S, 0>(s, low, i), bits_of::<S, 1, 2>(s, high, i)) }
-}
-
 /// Nibbles, two groups of 32 to 32 bytes.
 ///
 /// # Safety
@@ -162,6 +150,59 @@ unsafe fn triples<S: Simd>(s: S, low: *const u8, high: *const u8, i: usize) -> S
 unsafe fn fours<S: Simd>(s: S, p: *const u8, i: usize) -> S::I {
     // SAFETY: the caller's promise.
     unsafe { bits_of::<S, 4, 0>(s, p.add(32 * (S::HALVES * i / 2)), i) }
+}
+
+/// Values of iq2_k and iq2_ks, four groups of 32 to 32 bytes; see [`placed_pairs`].
+///
+/// # Safety
+/// `p` points to 64 readable bytes.
+#[inline(always)]
+unsafe fn twos<S: Simd>(s: S, p: *const u8, i: usize) -> S::I {
+    /// For indices, and for four times as large ones.
+    static VALUES: Patterns<i8, 64> = {
+        let values = table(&Iq2::VALUES, OFFSET2).0;
+        let (mut out, mut i) = ([0; 64], 0);
+        while i < 64 {
+            out[i] = values[if i < 32 { i % 16 } else { i % 16 / 4 }];
+            i += 1;
+        }
+        Patterns(out)
+    };
+    // SAFETY: the caller's promise.
+    let indices = unsafe { placed_pairs(s, p, i) };
+    s.lookup16(VALUES.get(s, i), indices)
+}
+
+/// Values of iq3_k and iq3_ks: two bits as for [`twos`] at `low`; a third one at `high`, which comes to bit 2 if the group is even, to bit 1 if it is odd:
+/// two groups without a shift, and each two of the others with the same.
+///
+/// # Safety
+/// `low` points to 64 readable bytes, `high` to 32.
+#[inline(always)]
+unsafe fn threes<S: Simd>(s: S, low: *const u8, high: *const u8, i: usize) -> S::I {
+    static MASK: Patterns<i8, 64> = Patterns(every_other(1 << 2, 1 << 1));
+    static VALUES: Patterns<i8, 64> = {
+        let values = table(&Iq3::VALUES, OFFSET3).0;
+        let (mut out, mut i) = ([0; 64], 0);
+        while i < 64 {
+            let odd = i % 16 / 4 + i % 4 / 2 * 4;
+            out[i] = values[if i < 32 { i % 16 } else { odd }];
+            i += 1;
+        }
+        Patterns(out)
+    };
+    // The second half has an odd group, whose bit goes further.
+    static FURTHER: Pattern<i32, 16> = Pattern([0, 0, 0, 0, 0, 0, 0, 0, 2, 2, 2, 2, 2, 2, 2, 2]);
+    let first = (S::HALVES * i) as i32;
+    let count = first - if first % 2 == 0 { 2 } else { 1 };
+    // SAFETY: the caller's promise.
+    let (pairs, bytes) = unsafe { (placed_pairs(s, low, i), s.load_halves(high, high)) };
+    let bits = match first {
+        0 => s.shlv_i32(bytes, s.sub_i32(s.splat_i32(2), FURTHER.get(s))),
+        _ => s.shrv_i32(bytes, s.add_i32(s.splat_i32(count), FURTHER.get(s))),
+    };
+    let indices = s.or(pairs, s.and(bits, MASK.get(s, i)));
+    s.lookup16(VALUES.get(s, i), indices)
 }
 
 /// Values of iq5_k and iq5_ks: [`fours`] at `low`, and a fifth bit at `high`.
@@ -249,13 +290,13 @@ unsafe fn six_bits<S: Simd>(s: S, p: *const u8) -> [S::I; 2] {
 }
 
 per_block!(Iq2K, Iq2_k, bytes: 76, offset: OFFSET2, top: TOP2, shift: 5.0, up: 3, |s, p, i|
-codes: GRID2.lookup(s, pairs::<S, 0>(s, p.add(12), i)),
+codes: twos(s, p.add(12), i),
 levels: {
     let x = four_bits(s, p.add(4));
     [s.sub_i32(x[0], s.splat_i32(8)), s.sub_i32(x[1], s.splat_i32(8))]
 });
 per_block!(Iq3K, Iq3_k, bytes: 110, offset: OFFSET3, top: TOP3, shift: 4.0, up: 2, |s, p, i|
-codes: GRID3.lookup(s, triples(s, p.add(14), p.add(78), i)),
+codes: threes(s, p.add(14), p.add(78), i),
 levels: {
     // Two bytes of them.
     let signs = p.add(4).cast::<u32>().read_unaligned();
@@ -340,12 +381,12 @@ unsafe fn odd<H: Simd>(h: H, p: *const u8) -> H::I {
 }
 
 per_row!(Iq2Ks, Iq2_ks, bytes: 70, meta: 2, offset: OFFSET2, top: TOP2, shift: 5.0, |s, h, row, p, i|
-    codes: GRID2.lookup(s, pairs::<S, 0>(s, p.add(6), i)),
+    codes: twos(s, p.add(6), i),
     scale: h.splat_f16(row),
     levels: five_bits(h, p.add(2).cast::<u32>().read_unaligned(), &BY4, p.add(1).read()),
     shifts: u32::from(p.read()));
 per_row!(Iq3Ks, Iq3_ks, bytes: 102, meta: 2, offset: OFFSET3, top: TOP3, shift: 4.0, |s, h, row, p, i|
-    codes: GRID3.lookup(s, triples(s, p.add(6), p.add(70), i)),
+    codes: threes(s, p.add(6), p.add(70), i),
     scale: h.splat_f16(row),
     levels: {
         five_bits(h, p.add(2).cast::<u32>().read_unaligned(), &BY_BYTE, p.read())

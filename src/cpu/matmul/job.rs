@@ -360,9 +360,13 @@ impl Job {
         let packed = align(packed);
         let alone = self.packs_alone();
         // Fewer segments than the most have larger units, up to one segment's.
-        let rows = cores.map(|core| {
-            let rows = [1, segments].map(|n| self.panel_rows(core, n, true));
-            rows[0].max(rows[1])
+        let rows = cores.map(|core| match cols <= self.core.direct() {
+            true => 0,
+            false => [1, segments]
+                .map(|n| self.panel_rows(core, n, true))
+                .into_iter()
+                .max()
+                .unwrap_or(0),
         });
         let panels = [0, 1].map(|i| {
             (rows[i] / cores[i].lanes)
@@ -374,8 +378,8 @@ impl Job {
             Some(_) if cores[i].in_pieces() => (size_of::<GateSums>()
                 * rows[i].div_ceil(GATE_ROWS))
             .saturating_mul(cols.div_ceil(MAX_COLS)),
-            Some(_) => size_of::<GateSums>(),
-            None => 0,
+            Some(_) if rows[i] > 0 => size_of::<GateSums>(),
+            _ => 0,
         });
         Scratch {
             shared: if alone { 0 } else { packed },
@@ -451,8 +455,6 @@ impl Job {
         }
         let (mut offset, mut unit) = (0, 0);
         let direct_rows = self.direct_rows(n);
-        let panel_rows = [&self.core, &self.core_of_many]
-            .map(|core| [false, true].map(|far| self.panel_rows(core, n, far)));
         for i in 0..n {
             // SAFETY: written above.
             let s = unsafe { &mut *segments.add(i) };
@@ -463,9 +465,8 @@ impl Job {
                 s.rows_per_unit = direct_rows;
                 unit += self.n_rows.div_ceil(direct_rows);
             } else {
-                let [many, far] = [self.are_many(s.n_cols), self.are_far(s.n_cols)];
-                let panel_rows = panel_rows[usize::from(many)][usize::from(far)];
                 let core = self.core(s.n_cols);
+                let panel_rows = self.panel_rows(core, n, self.are_far(s.n_cols));
                 let blocks = s.n_cols.div_ceil(core.cols);
                 let by_rows = self.n_rows.div_ceil(panel_rows);
                 let wanted = (UNITS_PER_THREAD * self.nth).div_ceil(by_rows * n);

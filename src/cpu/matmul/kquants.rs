@@ -4,7 +4,7 @@
 #![allow(clippy::needless_range_loop)]
 
 use super::legacy::{IQ4_OFFSET, IQ4_TOP, IQ4_VALUES, nibbles};
-use super::weights::{Pattern, Scales, Weights, repeat8, sixteen_lanes};
+use super::weights::{Pattern, Patterns, Scales, Weights, repeat8, sixteen_lanes};
 use crate::quant::Type;
 use crate::simd::Simd;
 
@@ -56,11 +56,11 @@ pub unsafe fn bits_of<S: Simd, const WIDTH: i32, const AT: i32>(
 /// `block` points to a block, which begins with d, dmin and twelve bytes of scales.
 #[inline(always)]
 unsafe fn scales_6bit<S: Simd>(s: S, block: *const u8) -> Scales<S> {
+    let h = s.half();
     // SAFETY: the caller's promise.
-    let (d, m, [a, b, c]) = unsafe {
+    let ([d, m], [a, b, c]) = unsafe {
         (
-            s.f16_at(block),
-            s.f16_at(block.add(2)),
+            h.splat_two_f16(block),
             block.add(4).cast::<[u32; 3]>().read_unaligned(),
         )
     };
@@ -71,7 +71,6 @@ unsafe fn scales_6bit<S: Simd>(s: S, block: *const u8) -> Scales<S> {
     let word = |low: u32, high: u32| u64::from(low) | (u64::from(high) << 32);
     let scale = word(a & LOW6, (c & LOW4) | (((a >> 6) & LOW2) << 4));
     let min = word(b & LOW6, ((c >> 4) & LOW4) | (((b >> 6) & LOW2) << 4));
-    let h = s.half();
     // SAFETY: both words have eight bytes.
     let (scale, min) = unsafe {
         (
@@ -81,11 +80,43 @@ unsafe fn scales_6bit<S: Simd>(s: S, block: *const u8) -> Scales<S> {
     };
     Scales::eight_with_min(
         s,
-        s.widen(h.mul(h.splat(d), scale)),
-        s.widen(h.mul(h.splat(-m), min)),
+        s.widen(h.mul(d, scale)),
+        s.widen(h.fnma(m, min, h.zero())),
     )
 }
 
+/// Bytes shifted so that group `i` of 32 values has its two bits at bit 0 if `i` is even, at bit 2 if it is odd; other bits are 0. So two groups
+/// of four need no shift, and the others the same. A vector of two halves has two groups.
+///
+/// # Safety
+/// `p` points to 64 readable bytes, four groups to 32.
+#[inline(always)]
+pub unsafe fn placed_pairs<S: Simd>(s: S, p: *const u8, i: usize) -> S::I {
+    static MASK: Patterns<i8, 64> = Patterns(every_other(3, 12));
+    let first = S::HALVES * i;
+    // SAFETY: the caller's promise.
+    let mut bytes = unsafe {
+        let p = p.add(32 * (first / 4));
+        s.load_halves(p, p)
+    };
+    if first % 4 >= 2 {
+        bytes = s.shr_i32::<4>(bytes);
+    }
+    s.and(bytes, MASK.get(s, i))
+}
+
+/// 32 times the one, 32 times the other.
+pub const fn every_other(even: i8, odd: i8) -> [i8; 64] {
+    let mut out = [even; 64];
+    let mut i = 32;
+    while i < 64 {
+        out[i] = odd;
+        i += 1;
+    }
+    out
+}
+
+/// Codes of odd groups of 32 are four times as large as what they stand for, see [`placed_pairs`], and their scales a quarter.
 pub struct Q2K;
 impl Weights for Q2K {
     const TYPE: Type = Type::Q2_k;
@@ -93,29 +124,31 @@ impl Weights for Q2K {
     const BYTES: usize = 84;
     const GROUP: usize = 16;
     const MIN: bool = true;
-    const TOP: u8 = 3;
+    const TOP: u8 = 12;
 
     #[inline(always)]
     unsafe fn codes<S: Simd>(s: S, chunk: *const u8, i: usize) -> S::I {
-        let half = S::HALVES * i / 4;
         // SAFETY: the caller's promise; the codes are bytes 16 to 80.
-        unsafe { bits_of::<S, 2, 0>(s, chunk.add(16 + 32 * half), i) }
+        unsafe { placed_pairs(s, chunk.add(16), i) }
     }
     #[inline(always)]
     unsafe fn scales<S: Simd>(s: S, _row: *const u8, chunk: *const u8) -> Scales<S> {
         // SAFETY: the caller's promise.
-        let (both, d, m) = unsafe {
+        let (both, [d, m]) = unsafe {
             (
                 [s.load_u8(chunk), s.load_u8(chunk.add(16 - S::N))],
-                s.f16_at(chunk.add(80)),
-                s.f16_at(chunk.add(82)),
+                s.splat_two_f16(chunk.add(80)),
             )
         };
+        static BY: Pattern<f32, 16> = Pattern([
+            1.0, 1.0, 0.25, 0.25, 1.0, 1.0, 0.25, 0.25, 1.0, 1.0, 0.25, 0.25, 1.0, 1.0, 0.25, 0.25,
+        ]);
+        let d = s.mul(d, s.cast_f(BY.get(s)));
         let mut scales = Scales::none(s);
         for v in 0..2 {
             let (scale, min) = (s.and(both[v], s.splat_i32(15)), s.shr_i32::<4>(both[v]));
-            scales.scale[v] = s.mul(s.splat(d), s.to_f32(scale));
-            scales.min[v] = s.mul(s.splat(-m), s.to_f32(min));
+            scales.scale[v] = s.mul(d, s.to_f32(scale));
+            scales.min[v] = s.fnma(m, s.to_f32(min), s.zero());
         }
         scales
     }

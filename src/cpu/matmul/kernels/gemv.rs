@@ -107,6 +107,11 @@ impl<W: Weights, const C: usize> Gemv<W, C> {
     }
 }
 
+/// Whether sums of four products fit into 16 bits, where [`Simd::dot`] is more than one instruction: two vectors of them are then one.
+const fn are_small<S: Simd, W: Weights>() -> bool {
+    !S::VNNI && S::FUSED && 4 * 127 * W::TOP as usize <= i16::MAX as usize
+}
+
 /// How far ahead of its use a row is fetched, in bytes.
 const AHEAD: usize = 8192;
 /// The same in two steps: into the second cache, then into the first.
@@ -141,6 +146,33 @@ struct Loaded<S: Simd, const C: usize> {
     stride: usize,
     /// Scales of both.
     scale: [[S::F; 2]; C],
+}
+
+impl<S: Simd, const C: usize> Loaded<S, C> {
+    /// Vector `i` of the codes.
+    ///
+    /// # Safety
+    /// As for [`Sums::part`].
+    #[inline(always)]
+    unsafe fn codes<W: Weights>(&self, s: S, i: usize) -> S::I {
+        let codes = if W::WHOLE {
+            self.all[i]
+        } else {
+            // SAFETY: the caller's promise.
+            unsafe { W::codes(s, self.chunk, i) }
+        };
+        biased::<S, W>(s, codes)
+    }
+
+    /// Vector `i` of a column.
+    ///
+    /// # Safety
+    /// As for [`Sums::part`].
+    #[inline(always)]
+    unsafe fn column(&self, s: S, c: usize, i: usize) -> S::I {
+        // SAFETY: the caller's promise.
+        unsafe { s.load_int(self.x.add(c * self.stride + 4 * S::N * i)) }
+    }
 }
 
 impl<S: Simd, const C: usize> Sums<S, C> {
@@ -217,6 +249,11 @@ impl<S: Simd, const C: usize> Sums<S, C> {
     unsafe fn four<W: Weights, const FIRST: usize>(&mut self, s: S, loaded: &Loaded<S, C>) {
         // SAFETY: the caller's promise.
         unsafe {
+            if are_small::<S, W>() {
+                self.two_parts::<W>(s, loaded, FIRST);
+                self.two_parts::<W>(s, loaded, FIRST + 2);
+                return;
+            }
             self.part::<W>(s, loaded, FIRST);
             self.part::<W>(s, loaded, FIRST + 1);
             self.part::<W>(s, loaded, FIRST + 2);
@@ -230,24 +267,45 @@ impl<S: Simd, const C: usize> Sums<S, C> {
     /// As for [`Sums::chunk`]; `i` is less than the chunk's number of vectors.
     #[inline(always)]
     unsafe fn part<W: Weights>(&mut self, s: S, loaded: &Loaded<S, C>, i: usize) {
-        let x = loaded.x;
         // SAFETY: the caller's promise.
         unsafe {
-            let codes = if W::WHOLE {
-                loaded.all[i]
-            } else {
-                W::codes(s, loaded.chunk, i)
-            };
-            let codes = biased::<S, W>(s, codes);
+            let codes = loaded.codes::<W>(s, i);
             for c in 0..C {
-                let x = s.load_int(x.add(c * loaded.stride + 4 * S::N * i));
-                let dot = s.dot(s.splat_i32(0), codes, x);
+                let dot = s.dot(s.splat_i32(0), codes, loaded.column(s, c, i));
                 let by = if W::GROUP == 32 {
                     s.spread::<8>(loaded.scale[c], i)
                 } else {
                     s.spread::<4>(loaded.scale[c], i)
                 };
                 self.dot[c][i % 2] = s.fma(s.to_f32(dot), by, self.dot[c][i % 2]);
+            }
+        }
+    }
+
+    /// Parts `i`, which is even, and `i + 1` of a chunk, if [`are_small`].
+    ///
+    /// # Safety
+    /// As for [`Sums::part`].
+    #[inline(always)]
+    unsafe fn two_parts<W: Weights>(&mut self, s: S, loaded: &Loaded<S, C>, i: usize) {
+        let zero = s.splat_i32(0);
+        // SAFETY: the caller's promise.
+        unsafe {
+            let codes = [loaded.codes::<W>(s, i), loaded.codes::<W>(s, i + 1)];
+            for c in 0..C {
+                let mut sums = [zero; 2];
+                for part in 0..2 {
+                    let x = loaded.column(s, c, i + part);
+                    sums[part] = s.add_pairs(zero, s.pairs(codes[part], x));
+                }
+                let dot = s.add_pairs(zero, s.pack_i32(sums[0], sums[1]));
+                let by = if W::GROUP == 32 {
+                    s.spread_two::<8>(loaded.scale[c], i)
+                } else {
+                    s.spread_two::<4>(loaded.scale[c], i)
+                };
+                let sum = &mut self.dot[c][i / 2 % 2];
+                *sum = s.fma(s.to_f32(dot), by, *sum);
             }
         }
     }
