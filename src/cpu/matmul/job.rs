@@ -360,13 +360,12 @@ impl Job {
         let packed = align(packed);
         let alone = self.packs_alone();
         // Fewer segments than the most have larger units, up to one segment's.
-        let rows = cores.map(|core| match cols <= self.core.direct() {
-            true => 0,
-            false => [1, segments]
-                .map(|n| self.panel_rows(core, n, true))
-                .into_iter()
-                .max()
-                .unwrap_or(0),
+        let rows = cores.map(|core| {
+            if cols <= self.core.direct() {
+                return 0;
+            }
+            let rows = [1, segments].map(|n| self.panel_rows(core, n, true));
+            rows[0].max(rows[1])
         });
         let panels = [0, 1].map(|i| {
             (rows[i] / cores[i].lanes)
