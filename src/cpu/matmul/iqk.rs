@@ -4,10 +4,10 @@
 // Indices go over several arrays; iterators would be closures, which lose the vector instructions.
 #![allow(clippy::needless_range_loop)]
 
-use super::kquants::{bits_of, every_other, placed_pairs};
+use super::kquants::{bits_of, placed_pairs};
 use super::legacy::{IQ4_OFFSET, IQ4_TOP, IQ4_VALUES, nibbles};
 use super::weights::{
-    CHUNK, Pattern, Patterns, Scales, Values, Weights, largest, repeat8, repeat16,
+    CHUNK, Pattern, Patterns, Scales, Values, Weights, alternate, largest, repeat8, repeat16,
 };
 use crate::quant::Type;
 use crate::quant::grid::{Iq2, Iq3, Iq4, Iq5, Iq6};
@@ -160,13 +160,9 @@ unsafe fn fours<S: Simd>(s: S, p: *const u8, i: usize) -> S::I {
 unsafe fn twos<S: Simd>(s: S, p: *const u8, i: usize) -> S::I {
     /// For indices, and for four times as large ones.
     static VALUES: Patterns<i8, 64> = {
-        let values = table(&Iq2::VALUES, OFFSET2).0;
-        let (mut out, mut i) = ([0; 64], 0);
-        while i < 64 {
-            out[i] = values[if i < 32 { i % 16 } else { i % 16 / 4 }];
-            i += 1;
-        }
-        Patterns(out)
+        let v = table(&Iq2::VALUES, OFFSET2).0;
+        let odd = [v[0], 0, 0, 0, v[1], 0, 0, 0, v[2], 0, 0, 0, v[3], 0, 0, 0];
+        alternate(v, odd)
     };
     // SAFETY: the caller's promise.
     let indices = unsafe { placed_pairs(s, p, i) };
@@ -180,16 +176,14 @@ unsafe fn twos<S: Simd>(s: S, p: *const u8, i: usize) -> S::I {
 /// `low` points to 64 readable bytes, `high` to 32.
 #[inline(always)]
 unsafe fn threes<S: Simd>(s: S, low: *const u8, high: *const u8, i: usize) -> S::I {
-    static MASK: Patterns<i8, 64> = Patterns(every_other(1 << 2, 1 << 1));
+    static MASK: Patterns<i8, 64> = alternate([1 << 2; 16], [1 << 1; 16]);
     static VALUES: Patterns<i8, 64> = {
-        let values = table(&Iq3::VALUES, OFFSET3).0;
-        let (mut out, mut i) = ([0; 64], 0);
-        while i < 64 {
-            let odd = i % 16 / 4 + i % 4 / 2 * 4;
-            out[i] = values[if i < 32 { i % 16 } else { odd }];
-            i += 1;
-        }
-        Patterns(out)
+        let v = table(&Iq3::VALUES, OFFSET3).0;
+        // Four low values' places, each with the third bit clear and set.
+        let odd = [
+            v[0], 0, v[4], 0, v[1], 0, v[5], 0, v[2], 0, v[6], 0, v[3], 0, v[7], 0,
+        ];
+        alternate(v, odd)
     };
     // The second half has an odd group, whose bit goes further.
     static FURTHER: Pattern<i32, 16> = Pattern([0, 0, 0, 0, 0, 0, 0, 0, 2, 2, 2, 2, 2, 2, 2, 2]);

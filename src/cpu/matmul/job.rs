@@ -20,11 +20,6 @@ const DIRECT_ROWS: usize = 128;
 const DIRECT_BYTES: usize = 128 << 10;
 /// Bytes of panels of a unit, about: they and a block of columns stay in the second-level cache.
 const PANEL_BYTES: usize = 192 << 10;
-/// The same where columns pass by from further away: so much of that cache, which two threads may share, for them to do so less often.
-fn far_panel_bytes() -> usize {
-    (simd::second_cache() / 4).clamp(PANEL_BYTES, 1 << 20)
-}
-
 /// The same in tiles: they need more memory, blocks pass by more quickly, and CPUs that have them have large caches.
 const TILES_BYTES: usize = 1 << 20;
 /// Units per thread, at least, if the product is large enough: they take different times.
@@ -33,6 +28,16 @@ const UNITS_PER_THREAD: usize = 4;
 const MIN_COLS: usize = 96;
 /// Columns whose values are fewer are packed by each thread for itself: cheaper than to meet.
 const ALONE: usize = 8192;
+
+/// [`PANEL_BYTES`] where columns pass by from further away: so much of that cache, which two threads may share, for them to do so less often.
+fn far_panel_bytes() -> usize {
+    (simd::second_cache() / 4).clamp(PANEL_BYTES, 1 << 20)
+}
+
+/// Whether so many bytes of packed columns are more than the second-level cache keeps beside panels.
+fn are_far(packed: usize) -> bool {
+    packed > simd::second_cache() / 2
+}
 
 /// The sums of a gate's rows that are multiplied at once with a block of columns.
 type GateSums = [[MaybeUninit<f32>; GATE_ROWS]; MAX_COLS];
@@ -308,12 +313,7 @@ impl Job {
         self.total_cols().saturating_mul(self.core.k) <= ALONE
     }
 
-    /// Whether a segment's packed columns are more than the second-level cache keeps beside panels.
-    fn are_far(&self, n_cols: usize) -> bool {
-        self.packed_bytes(n_cols) > simd::second_cache() / 2
-    }
-
-    /// Rows of a unit with panels; of columns that [are far](Job::are_far) or not.
+    /// Rows of a unit with panels; of columns that [are far](are_far) or not.
     fn panel_rows(&self, core: &Core, segments: usize, far: bool) -> usize {
         let lanes = core.lanes;
         let panels = if self.gated.is_some() { 2 } else { 1 };
@@ -459,13 +459,14 @@ impl Job {
             let s = unsafe { &mut *segments.add(i) };
             s.offset = offset;
             s.unit = unit;
-            offset += self.packed_bytes(s.n_cols);
+            let packed = self.packed_bytes(s.n_cols);
+            offset += packed;
             if s.n_cols <= self.core.direct() {
                 s.rows_per_unit = direct_rows;
                 unit += self.n_rows.div_ceil(direct_rows);
             } else {
                 let core = self.core(s.n_cols);
-                let panel_rows = self.panel_rows(core, n, self.are_far(s.n_cols));
+                let panel_rows = self.panel_rows(core, n, are_far(packed));
                 let blocks = s.n_cols.div_ceil(core.cols);
                 let by_rows = self.n_rows.div_ceil(panel_rows);
                 let wanted = (UNITS_PER_THREAD * self.nth).div_ceil(by_rows * n);

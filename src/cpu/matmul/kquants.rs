@@ -4,7 +4,7 @@
 #![allow(clippy::needless_range_loop)]
 
 use super::legacy::{IQ4_OFFSET, IQ4_TOP, IQ4_VALUES, nibbles};
-use super::weights::{Pattern, Patterns, Scales, Weights, repeat8, sixteen_lanes};
+use super::weights::{Pattern, Patterns, Scales, Weights, alternate, repeat8, sixteen_lanes};
 use crate::quant::Type;
 use crate::simd::Simd;
 
@@ -92,7 +92,7 @@ unsafe fn scales_6bit<S: Simd>(s: S, block: *const u8) -> Scales<S> {
 /// `p` points to 64 readable bytes, four groups to 32.
 #[inline(always)]
 pub unsafe fn placed_pairs<S: Simd>(s: S, p: *const u8, i: usize) -> S::I {
-    static MASK: Patterns<i8, 64> = Patterns(every_other(3, 12));
+    static MASK: Patterns<i8, 64> = alternate([3; 16], [12; 16]);
     let first = S::HALVES * i;
     // SAFETY: the caller's promise.
     let mut bytes = unsafe {
@@ -103,17 +103,6 @@ pub unsafe fn placed_pairs<S: Simd>(s: S, p: *const u8, i: usize) -> S::I {
         bytes = s.shr_i32::<4>(bytes);
     }
     s.and(bytes, MASK.get(s, i))
-}
-
-/// 32 times the one, 32 times the other.
-pub const fn every_other(even: i8, odd: i8) -> [i8; 64] {
-    let mut out = [even; 64];
-    let mut i = 32;
-    while i < 64 {
-        out[i] = odd;
-        i += 1;
-    }
-    out
 }
 
 /// Codes of odd groups of 32 are four times as large as what they stand for, see [`placed_pairs`], and their scales a quarter.

@@ -164,6 +164,17 @@ pub const fn repeat16(x: [i8; 16]) -> Pattern<i8, 64> {
     Pattern(out)
 }
 
+/// Two patterns of 16 bytes, each twice: for groups of 32 with even and with odd numbers.
+pub const fn alternate(even: [i8; 16], odd: [i8; 16]) -> Patterns<i8, 64> {
+    let mut out = [0; 64];
+    let mut i = 0;
+    while i < 64 {
+        out[i] = if i < 32 { even } else { odd }[i % 16];
+        i += 1;
+    }
+    Patterns(out)
+}
+
 /// A pattern of 8 ints, repeated.
 pub const fn repeat8(x: [i32; 8]) -> Pattern<i32, 16> {
     let mut out = [0; 16];

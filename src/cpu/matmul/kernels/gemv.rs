@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use super::super::weights::Weights;
-use super::{CHUNK, MAX_TAIL, NATURAL, bias, biased, scales};
+use super::{CHUNK, MAX_TAIL, NATURAL, bias, biased, run_of, scales};
 use crate::simd::{Cache, Kernel, Simd, fetches_in_two_steps, prefetch};
 
 #[derive(Clone, Copy)]
@@ -109,7 +109,7 @@ impl<W: Weights, const C: usize> Gemv<W, C> {
 
 /// Whether sums of four products fit into 16 bits, where [`Simd::dot`] is more than one instruction: two vectors of them are then one.
 const fn are_small<S: Simd, W: Weights>() -> bool {
-    !S::VNNI && S::FUSED && 4 * 127 * W::TOP as usize <= i16::MAX as usize
+    !S::VNNI && S::FUSED && run_of(W::TOP, W::GROUP) > 1
 }
 
 /// How far ahead of its use a row is fetched, in bytes.
