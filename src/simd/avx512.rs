@@ -87,35 +87,6 @@ fn part_mask(n: usize) -> __mmask16 {
     if n >= 16 { !0 } else { (1 << n) - 1 }
 }
 
-/// Four of a table's eight-byte entries. In assembly language: the compiler would work on the numbers in vectors, and to take
-/// them out of those takes longer than all else.
-///
-/// # Safety
-/// The CPU has AVX2; the table has them.
-#[target_feature(enable = "avx2")]
-#[inline]
-unsafe fn four_quads_at(table: *const u8, numbers: [u32; 4]) -> __m256i {
-    let (lo, hi): (__m128i, __m128i);
-    // SAFETY: only reads the entries.
-    unsafe {
-        std::arch::asm!(
-            "vmovq {lo}, [{table} + 8*{a}]",
-            "vmovhps {lo}, {lo}, [{table} + 8*{b}]",
-            "vmovq {hi}, [{table} + 8*{c}]",
-            "vmovhps {hi}, {hi}, [{table} + 8*{d}]",
-            a = in(reg) u64::from(numbers[0]),
-            b = in(reg) u64::from(numbers[1]),
-            c = in(reg) u64::from(numbers[2]),
-            d = in(reg) u64::from(numbers[3]),
-            table = in(reg) table,
-            lo = out(xmm_reg) lo,
-            hi = out(xmm_reg) hi,
-            options(pure, readonly, nostack, preserves_flags)
-        );
-    }
-    _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(lo), hi)
-}
-
 /// Whether [`gather_words`] takes this stride.
 const fn gathers(stride: usize) -> bool {
     stride >= 16 && stride <= 30 && stride.is_multiple_of(2)
@@ -478,8 +449,9 @@ impl<const VNNI: bool> Simd for Zmm<VNNI> {
     unsafe fn quads_at(self, table: *const u8, n: [u32; 8]) -> __m512i {
         // SAFETY: the token proves that the CPU has the instructions; the caller's promise.
         unsafe {
-            let lo = four_quads_at(table, [n[0], n[1], n[2], n[3]]);
-            let hi = four_quads_at(table, [n[4], n[5], n[6], n[7]]);
+            let h = self.half();
+            let lo = h.quads_at(table, [n[0], n[1], n[2], n[3], 0, 0, 0, 0]);
+            let hi = h.quads_at(table, [n[4], n[5], n[6], n[7], 0, 0, 0, 0]);
             _mm512_inserti64x4::<1>(_mm512_castsi256_si512(lo), hi)
         }
     }

@@ -758,6 +758,22 @@ pub fn prefetch(at: *const u8, bytes: usize, cache: Cache) {
     let _ = (at, bytes, cache);
 }
 
+/// Starts to bring the lines of `bytes` from `at` on into the first cache, and away from other cores', since they are about to be
+/// written. Any address is allowed.
+#[inline(always)]
+pub fn prefetch_to_write(at: *const u8, bytes: usize) {
+    #[cfg(target_arch = "x86_64")]
+    for line in 0..=bytes.div_ceil(64) {
+        let line = at.wrapping_add((64 * line).min(bytes.saturating_sub(1)));
+        // SAFETY: a prefetch of any address is allowed; 64-bit CPUs without this one do nothing. (The intrinsic becomes one to read.)
+        unsafe {
+            std::arch::asm!("prefetchw [{}]", in(reg) line, options(readonly, nostack, preserves_flags));
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (at, bytes);
+}
+
 /// Whether memory that is read once, in order, comes sooner in two steps, and only a little ahead: Intel's cores have few places for
 /// lines on their way to the first cache and more for those to the second. AMD's have enough of the first.
 pub fn fetches_in_two_steps() -> bool {

@@ -9,7 +9,7 @@
 #![allow(clippy::needless_range_loop)]
 
 use super::iqk::{BY4, fields, four_bits, words8};
-use super::weights::{CHUNK, Pattern, Patterns, Scales, Values, Weights};
+use super::weights::{CHUNK, Pattern, Patterns, Scales, Signs, Values, Weights, repeat16};
 use crate::quant::Type;
 use crate::quant::codebook;
 use crate::simd::{Simd, gathers_fast};
@@ -36,13 +36,13 @@ impl<const N: usize> Book<N> {
     /// A vector of eight-vectors; the first `4 HALVES` numbers are used.
     #[inline(always)]
     fn get<S: Simd>(&'static self, s: S, numbers: [u32; 8]) -> S::I {
-        let mut at = [self.0.as_ptr().cast::<u8>(); 8];
+        let mut within = numbers;
         for l in 0..4 * S::HALVES {
             // Too large a number, which there is not, would be another one.
-            at[l] = at[l].wrapping_add(8 * (numbers[l] as usize % N));
+            within[l] %= N as u32;
         }
-        // SAFETY: each is the address of an eight-vector.
-        unsafe { s.load_quads(at) }
+        // SAFETY: there are `N` eight-vectors.
+        unsafe { s.quads_at(self.0.as_ptr().cast(), within) }
     }
 }
 
@@ -133,75 +133,17 @@ impl Places {
     }
 }
 
-/// Sign bits of a chunk's 256 values.
-struct Signs<S: Simd> {
-    /// With two halves, as words.
-    words: [u32; 8],
-    /// Else four words in each 128-bit lane.
-    lanes: [S::I; 2],
-}
-
-impl<S: Simd> Signs<S> {
-    #[inline(always)]
-    fn new(s: S, bits: <S::Half as Simd>::I) -> Self {
-        let mut words = [0; 8];
-        let p = words.as_mut_ptr().cast::<u8>();
-        // SAFETY: half a vector has eight words.
-        unsafe {
-            s.half().store_int(p, bits);
-            let lanes = [s.load_128(p), s.load_128(p.add(16))];
-            Signs { words, lanes }
-        }
-    }
-
-    /// Negates the values of vector `i` whose bits are set.
-    #[inline(always)]
-    fn negate(&self, s: S, x: S::I, i: usize) -> S::I {
-        if S::HALVES == 2 {
-            let bits = u64::from(self.words[2 * i]) | u64::from(self.words[2 * i + 1]) << 32;
-            return s.negate_by_bits(x, bits);
-        }
-        // A byte for each of eight values: of the words 0 to 3 of a lane.
-        static BYTE: Patterns<i8, 128> = Patterns({
-            let (mut out, mut i) = ([0; 128], 0);
-            while i < 128 {
-                out[i] = (i / 8) as i8;
-                i += 1;
-            }
-            out
-        });
-        static BIT: Pattern<i8, 64> = Pattern({
-            let (mut out, mut i) = ([0; 64], 0);
-            while i < 64 {
-                out[i] = (1u8 << (i % 8)) as i8;
-                i += 1;
-            }
-            out
-        });
-        let bytes = s.lookup16(self.lanes[i / 4 % 2], BYTE.get(s, i));
-        s.negate_where(x, bytes, BIT.get(s))
-    }
-
-    /// Values as the level wants them, negated where bits are set; `offset` is [`Weights::OFFSET`].
-    #[inline(always)]
-    fn raised(&self, s: S, values: S::I, i: usize, offset: i32) -> S::I {
-        if S::VNNI {
-            self.negate(s, s.xor(values, s.splat_i8(-128)), i)
-        } else {
-            s.add_i8(self.negate(s, values, i), s.splat_i8(offset as i8))
-        }
-    }
-}
-
 /// Bytes of eight signs from seven: the last one makes the number of negative ones even.
 #[inline(always)]
 fn even<H: Simd>(h: H, seven: H::I) -> H::I {
-    let x = h.xor(seven, h.shr_i32::<4>(seven));
-    let x = h.xor(x, h.shr_i32::<2>(x));
-    let x = h.xor(x, h.shr_i32::<1>(x));
-    // Only the lowest bit of each byte counts, into which no bits of another came.
-    let odd = h.and(x, h.splat_i8(1));
-    h.or(seven, h.shl_i32::<7>(odd))
+    static ODD: Pattern<i8, 64> = repeat16([
+        0, -128, -128, 0, -128, 0, 0, -128, -128, 0, 0, -128, 0, -128, -128, 0,
+    ]);
+    let nibbles = h.xor(seven, h.shr_i16::<4>(seven));
+    h.or(
+        seven,
+        h.lookup16(ODD.get(h), h.and(nibbles, h.splat_i8(15))),
+    )
 }
 
 /// Signs from the lower 28 bits of words, seven for eight values.
@@ -244,10 +186,38 @@ fn by_pairs<S: Simd>(s: S, pairs: S::I, i: usize) -> S::I {
     TWO_VALUES.lookup(s, s.and(s.pairs_of_halves(pairs, i), s.splat_i8(3)))
 }
 
-/// Defines a type by its codes for whole chunks and its scales; the offset is the largest value, and minus the least.
+/// Defines a type by its codes for whole chunks and its scales; the offset is the largest value, and minus the least. Or by the values' signs
+/// and sizes, also raised by 128 from tables of bytes.
 macro_rules! codebook {
     ($name:ident, $ty:ident, bytes: $bytes:literal, group: $group:literal, offset: $offset:literal, $(up: $up:literal,)? |$s:ident, $p:ident, $i:ident|
-     $(before: { $($before:tt)* },)? codes: $codes:expr, scales: $scales:expr) => {
+     before: { $($before:tt)* }, signs: $signs:ident, $(tables: { $($tables:tt)* },)? raised: $raised:expr, sizes: $sizes:expr, scales: $scales:expr) => {
+        codebook!($name, $ty, bytes: $bytes, group: $group, offset: $offset, $(up: $up,)? |$s, $p, $i|
+        before: { $($before)* $($($tables)*)? },
+        codes: if S::BYTE_TABLES {
+            $signs.negate($s, $raised, $i)
+        } else {
+            $signs.raised($s, $sizes, $i, $offset)
+        },
+        scales: $scales,
+        also: {
+            const SIGNS: bool = true;
+
+            #[inline(always)]
+            unsafe fn sizes<S: Simd>($s: S, $p: *const u8) -> ([S::I; 8], Signs<S>) {
+                let mut out = [$s.splat_i32(0); 8];
+                // SAFETY: the caller's promise; offsets are the block's.
+                unsafe {
+                    $($before)*
+                    for $i in 0..CHUNK / (4 * S::N) {
+                        out[$i] = $sizes;
+                    }
+                    (out, $signs)
+                }
+            }
+        });
+    };
+    ($name:ident, $ty:ident, bytes: $bytes:literal, group: $group:literal, offset: $offset:literal, $(up: $up:literal,)? |$s:ident, $p:ident, $i:ident|
+     before: { $($before:tt)* }, codes: $codes:expr, scales: $scales:expr $(, also: { $($also:tt)* })?) => {
         pub struct $name;
         impl Weights for $name {
             const TYPE: Type = Type::$ty;
@@ -265,7 +235,7 @@ macro_rules! codebook {
                 let mut out = [$s.splat_i32(0); 8];
                 // SAFETY: the caller's promise; offsets are the block's.
                 unsafe {
-                    $($($before)*)?
+                    $($before)*
                     for $i in 0..CHUNK / (4 * S::N) {
                         out[$i] = $codes;
                     }
@@ -277,6 +247,7 @@ macro_rules! codebook {
                 // SAFETY: the caller's promise; offsets are the block's.
                 unsafe { $scales }
             }
+            $($($also)*)?
         }
     };
 }
@@ -298,21 +269,24 @@ codebook!(Iq2Xxs, Iq2_xxs, bytes: 66, group: 32, offset: 43, |s, p, i|
 before: {
     let h = s.half();
     let signs = Signs::new(s, signs_of_words(h, odd_words(h, p)));
+},
+signs: signs,
+tables: {
     let mut pairs = s.splat_i32(0);
     if S::BYTE_TABLES {
         let low = h.unzip_i32(h.load_int(p.add(2)), h.load_int(p.add(34))).0;
         pairs = IQ2_XXS_PLANES.get(s, s.join(low, low), [0; 2]);
     }
 },
-codes: if S::BYTE_TABLES {
-    signs.negate(s, by_pairs(s, pairs, i), i)
-} else {
+raised: by_pairs(s, pairs, i),
+sizes: {
     let mut numbers = [0; 8];
     for l in 0..4 * S::HALVES {
         let group = S::HALVES * i + l / 4;
-        numbers[l] = u32::from(p.add(2 + 8 * group + l % 4).read());
+        // Otherwise the compiler would take most of them out of the vector with the signs, which takes longer.
+        numbers[l] = u32::from(p.add(2 + 8 * group + l % 4).read_volatile());
     }
-    signs.raised(s, IQ2_XXS.get(s, numbers), i, 43)
+    IQ2_XXS.get(s, numbers)
 },
 scales: half_levels(s, s.f16_at(p), 0.25, {
     let h = s.half();
@@ -325,6 +299,9 @@ before: {
     let words = [h.load_int(p.add(2)), h.load_int(p.add(34))];
     let seven = h.narrow_i16(h.shr_i16::<9>(words[0]), h.shr_i16::<9>(words[1]));
     let signs = Signs::new(s, even(h, seven));
+},
+signs: signs,
+tables: {
     let mut pairs = s.splat_i32(0);
     if S::BYTE_TABLES {
         let byte = h.splat_i32(0x00ff_00ff);
@@ -334,23 +311,25 @@ before: {
         pairs = IQ2_XS_PLANES.get(s, s.join(low, low), [ninth, 0]);
     }
 },
-codes: if S::BYTE_TABLES {
-    signs.negate(s, by_pairs(s, pairs, i), i)
-} else {
+raised: by_pairs(s, pairs, i),
+sizes: {
     let mut numbers = [0; 8];
     for l in 0..4 * S::HALVES {
         let word = p.add(2 + 2 * (4 * S::HALVES * i + l)).cast::<u16>().read_unaligned();
         numbers[l] = u32::from(word & 511);
     }
-    signs.raised(s, IQ2_XS.get(s, numbers), i, 43)
+    IQ2_XS.get(s, numbers)
 },
 scales: quarter_levels(s, p, p.add(66)));
 
 codebook!(Iq2S, Iq2_s, bytes: 82, group: 16, offset: 43, up: 2, |s, p, i|
 before: {
-    static HIGH: [Places; 2] = [Places::new(2, 1, 0, 0), Places::new(2, 1, 0, 1)];
     let h = s.half();
     let signs = Signs::new(s, h.load_int(p.add(34)));
+},
+signs: signs,
+tables: {
+    static HIGH: [Places; 2] = [Places::new(2, 1, 0, 0), Places::new(2, 1, 0, 1)];
     let mut pairs = s.splat_i32(0);
     if S::BYTE_TABLES {
         let low = h.load_int(p.add(2));
@@ -358,16 +337,15 @@ before: {
         pairs = IQ2_S_PLANES.get(s, s.join(low, low), high);
     }
 },
-codes: if S::BYTE_TABLES {
-    signs.negate(s, by_pairs(s, pairs, i), i)
-} else {
+raised: by_pairs(s, pairs, i),
+sizes: {
     let mut numbers = [0; 8];
     for l in 0..4 * S::HALVES {
         let at = 4 * S::HALVES * i + l;
         let high = u32::from(p.add(66 + at / 4).read());
         numbers[l] = u32::from(p.add(2 + at).read()) | high << (8 - 2 * (at % 4)) & 0x300;
     }
-    signs.raised(s, IQ2_S.get(s, numbers), i, 43)
+    IQ2_S.get(s, numbers)
 },
 scales: quarter_levels(s, p, p.add(74)));
 
@@ -490,12 +468,18 @@ unsafe fn vectors<S: Simd>(s: S, high: &'static High, at: [*const u8; 2]) -> [S:
                 s.store_int(numbers.as_mut_ptr().add(S::N * v).cast(), by_vectors[v]);
             }
         }
+        let table = IQ1_S.0.as_ptr().cast::<u8>();
         for i in 0..n {
-            let mut eight = [0; 8];
+            let (mut eight, mut places) = ([0; 8], [table; 8]);
             for l in 0..4 * S::HALVES {
                 eight[l] = numbers[4 * S::HALVES * i + l];
+                places[l] = table.wrapping_add(8 * eight[l] as usize);
             }
-            out[i] = s.quads_at(IQ1_S.0.as_ptr().cast(), eight);
+            // Numbers are in registers, or come from memory.
+            out[i] = match S::DEPOSITS {
+                true => s.quads_at(table, eight),
+                false => s.load_quads(places),
+            };
         }
     }
     out
@@ -639,11 +623,9 @@ before: {
         }
     }
 },
-codes: if S::BYTE_TABLES {
-    signs.negate(s, quads[i], i)
-} else {
-    signs.raised(s, quads[i], i, 62)
-},
+signs: signs,
+raised: quads[i],
+sizes: quads[i],
 scales: half_levels(s, s.f16_at(p), 0.5, {
     let h = s.half();
     h.shr_i32::<28>(h.load_int(p.add(66)))
@@ -708,11 +690,9 @@ before: {
         }
     }
 },
-codes: if S::BYTE_TABLES {
-    signs.negate(s, quads[i], i)
-} else {
-    signs.raised(s, quads[i], i, 15)
-},
+signs: signs,
+raised: quads[i],
+sizes: quads[i],
 scales: {
     let h = s.half();
     half_levels(s, s.f16_at(p), 2.0, words8::<_, 15>(h, p.add(106), &BY4))

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use super::float::{self, PackArgs};
 use super::kernels::{
-    self, Gemm, GemmArgs, Gemv, GemvArgs, NATURAL, Panel, Quantize, QuantizeArgs, Unpack,
-    UnpackArgs, WIDE,
+    self, Gemm, GemmArgs, Gemv, GemvArgs, NATURAL, Panel, Quantize, QuantizeArgs, QuantizeBlock,
+    QuantizeBlockArgs, Unpack, UnpackArgs, WIDE,
 };
 use super::tiles::PieceArgs;
 use super::weights::{CHUNK, Weights};
@@ -172,6 +172,7 @@ static GEMM32: [ByRun; 2] = [by_run::<32, 8, false>(), by_run::<32, 8, true>()];
 /// Of large codes without mins.
 static GEMM_WIDE: ByWidth = gemm::<WIDE, false, 1>();
 static QUANTIZE: Compiled<QuantizeArgs> = Compiled::new::<Quantize>();
+static QUANTIZE_BLOCK: Compiled<QuantizeBlockArgs> = Compiled::new::<QuantizeBlock>();
 
 /// The kernels of an element type.
 struct Floats {
@@ -491,31 +492,19 @@ impl Core {
         }
     }
 
-    /// Packs a column of type `ty`, for a block of `n_cols` columns at place `col`, or for [`Core::gemv`] if `n_cols` is 0.
+    /// Packs a column of type `ty` for [`Core::gemv`].
     ///
     /// # Safety
-    /// `src` points to `k` values, `dst` to the block or column.
-    pub unsafe fn pack(&self, ty: Type, src: *const u8, n_cols: usize, col: usize, dst: *mut u8) {
-        let cols = n_cols.next_multiple_of(self.part());
+    /// `src` points to `k` values, `dst` has room for a column.
+    pub unsafe fn pack(&self, ty: Type, src: *const u8, dst: *mut u8) {
         match self.path {
-            Path::Codes(c, p) => {
-                let Panel {
-                    group,
-                    min,
-                    bias,
-                    tight,
-                    ..
-                } = p.at(self.level);
+            Path::Codes(c, _) | Path::Rounded(c) => {
                 let args = QuantizeArgs {
                     src: src.cast(),
                     k: self.k,
-                    cols,
-                    col,
                     dst,
-                    group: if cols == 0 { c.group } else { group },
-                    bias,
-                    min,
-                    tight: if cols == 0 { c.tight } else { tight },
+                    group: c.group,
+                    tight: c.tight,
                 };
                 // SAFETY: the caller's promise.
                 unsafe { QUANTIZE.run(self.level, args) }
@@ -524,20 +513,71 @@ impl Core {
                 let args = PackArgs {
                     src,
                     k: self.k,
-                    cols: cols.max(1),
-                    col,
+                    cols: 1,
+                    col: 0,
                     dst: dst.cast(),
                 };
-                let Some(floats) = Floats::find(ty) else {
-                    return;
-                };
-                // SAFETY: the caller's promise; tiles are only in use where the CPU has them.
-                unsafe {
-                    match self.packing {
-                        Packing::Pairs if cols > 0 => floats.pack_pairs.run(self.level, args),
-                        Packing::Tiles(parts) if cols > 0 => (floats.pack_tiles[parts - 1])(args),
-                        _ => floats.pack.run(self.level, args),
-                    }
+                if let Some(floats) = Floats::find(ty) {
+                    // SAFETY: the caller's promise.
+                    unsafe { floats.pack.run(self.level, args) }
+                }
+            }
+        }
+    }
+
+    /// Packs columns of type `ty`, the first of them at place `col` of a block of `n_cols` columns.
+    ///
+    /// # Safety
+    /// Each of `src` points to `k` values, `dst` to the block, which has such places.
+    pub unsafe fn pack_block(
+        &self,
+        ty: Type,
+        src: &[*const u8],
+        n_cols: usize,
+        col: usize,
+        dst: *mut u8,
+    ) {
+        let cols = n_cols.next_multiple_of(self.part());
+        if let Path::Codes(_, p) = self.path {
+            let Panel {
+                group,
+                min,
+                bias,
+                tight,
+                ..
+            } = p.at(self.level);
+            let args = QuantizeBlockArgs {
+                src: src.as_ptr().cast(),
+                n: src.len(),
+                k: self.k,
+                cols,
+                col,
+                dst,
+                group,
+                bias,
+                min,
+                tight,
+            };
+            // SAFETY: the caller's promise.
+            return unsafe { QUANTIZE_BLOCK.run(self.level, args) };
+        }
+        let Some(floats) = Floats::find(ty) else {
+            return;
+        };
+        for (i, &src) in src.iter().enumerate() {
+            let args = PackArgs {
+                src,
+                k: self.k,
+                cols,
+                col: col + i,
+                dst: dst.cast(),
+            };
+            // SAFETY: the caller's promise; tiles are only in use where the CPU has them.
+            unsafe {
+                match self.packing {
+                    Packing::Plain => floats.pack.run(self.level, args),
+                    Packing::Pairs => floats.pack_pairs.run(self.level, args),
+                    Packing::Tiles(parts) => (floats.pack_tiles[parts - 1])(args),
                 }
             }
         }

@@ -606,19 +606,27 @@ impl Job {
             let core = self.core(s.n_cols);
             let first = cols.start.saturating_sub(before).min(s.n_cols);
             let last = cols.end.saturating_sub(before).min(s.n_cols);
-            for c in first..last {
+            let mut c = first;
+            while c < last {
+                let mut src = [std::ptr::null(); MAX_COLS];
                 // SAFETY: the caller's promise.
                 unsafe {
-                    let (src, _) = self.column(s, list, c);
                     let at = packed.add(s.offset);
                     if s.n_cols <= self.core.direct() {
-                        core.pack(self.src_type, src, 0, 0, at.add(c * core.column_bytes()));
-                    } else {
-                        let (block, col) = (c / core.cols, c % core.cols);
-                        let n_cols = core.cols.min(s.n_cols - block * core.cols);
-                        let at = at.add(block * core.block_bytes());
-                        core.pack(self.src_type, src, n_cols, col, at);
+                        let at = at.add(c * core.column_bytes());
+                        core.pack(self.src_type, self.column(s, list, c).0, at);
+                        c += 1;
+                        continue;
                     }
+                    let (block, col) = (c / core.cols, c % core.cols);
+                    let n_cols = core.cols.min(s.n_cols - block * core.cols);
+                    let src = &mut src[..(n_cols - col).min(last - c)];
+                    for src in &mut *src {
+                        *src = self.column(s, list, c).0;
+                        c += 1;
+                    }
+                    let at = at.add(block * core.block_bytes());
+                    core.pack_block(self.src_type, src, n_cols, col, at);
                 }
             }
             before += s.n_cols;

@@ -65,6 +65,19 @@ pub trait Weights: 'static {
         out
     }
 
+    /// The type has [`Weights::sizes`].
+    const SIGNS: bool = false;
+
+    /// All values of the chunk without their signs, which make them codes as the offset is the largest; and the signs.
+    ///
+    /// # Safety
+    /// As [`Weights::chunk`].
+    #[inline(always)]
+    unsafe fn sizes<S: Simd>(s: S, chunk: *const u8) -> ([S::I; 8], Signs<S>) {
+        // SAFETY: the caller's promise.
+        (unsafe { Self::chunk(s, chunk) }, Signs::none(s))
+    }
+
     /// The scales (and mins) of the chunk's groups.
     ///
     /// # Safety
@@ -136,6 +149,75 @@ pub fn sixteen_lanes<S: Simd>(
         [s.join(lo, hi); 2]
     } else {
         [s.join(lo, lo), s.join(hi, hi)]
+    }
+}
+
+/// Sign bits of a chunk's 256 values.
+pub struct Signs<S: Simd> {
+    /// With two halves, as words.
+    words: [u32; 8],
+    /// Else four words in each 128-bit lane.
+    lanes: [S::I; 2],
+}
+
+impl<S: Simd> Signs<S> {
+    /// No signs.
+    #[inline(always)]
+    pub fn none(s: S) -> Self {
+        Signs {
+            words: [0; 8],
+            lanes: [s.splat_i32(0); 2],
+        }
+    }
+
+    #[inline(always)]
+    pub fn new(s: S, bits: <S::Half as Simd>::I) -> Self {
+        let mut words = [0; 8];
+        let p = words.as_mut_ptr().cast::<u8>();
+        // SAFETY: half a vector has eight words.
+        unsafe {
+            s.half().store_int(p, bits);
+            let lanes = [s.load_128(p), s.load_128(p.add(16))];
+            Signs { words, lanes }
+        }
+    }
+
+    /// Negates the values of vector `i` whose bits are set.
+    #[inline(always)]
+    pub fn negate(&self, s: S, x: S::I, i: usize) -> S::I {
+        if S::HALVES == 2 {
+            let bits = u64::from(self.words[2 * i]) | u64::from(self.words[2 * i + 1]) << 32;
+            return s.negate_by_bits(x, bits);
+        }
+        // A byte for each of eight values: of the words 0 to 3 of a lane.
+        static BYTE: Patterns<i8, 128> = Patterns({
+            let (mut out, mut i) = ([0; 128], 0);
+            while i < 128 {
+                out[i] = (i / 8) as i8;
+                i += 1;
+            }
+            out
+        });
+        static BIT: Pattern<i8, 64> = Pattern({
+            let (mut out, mut i) = ([0; 64], 0);
+            while i < 64 {
+                out[i] = (1u8 << (i % 8)) as i8;
+                i += 1;
+            }
+            out
+        });
+        let bytes = s.lookup16(self.lanes[i / 4 % 2], BYTE.get(s, i));
+        s.negate_where(x, bytes, BIT.get(s))
+    }
+
+    /// Values as the level wants them, negated where bits are set; `offset` is [`Weights::OFFSET`].
+    #[inline(always)]
+    pub fn raised(&self, s: S, values: S::I, i: usize, offset: i32) -> S::I {
+        if S::VNNI {
+            self.negate(s, s.xor(values, s.splat_i8(-128)), i)
+        } else {
+            s.add_i8(self.negate(s, values, i), s.splat_i8(offset as i8))
+        }
     }
 }
 

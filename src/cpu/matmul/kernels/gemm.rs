@@ -1,7 +1,11 @@
 //! Panels times many columns.
 
 use super::{EVEN, MAX_COLS, MAX_PANELS, block_step, cols, panel_step, panels, step};
-use crate::simd::{Kernel, Simd};
+use crate::simd::{Cache, Kernel, Simd, prefetch, prefetch_to_write};
+
+/// How far ahead of their use codes of panels (from the second cache) and of blocks (from beyond it) are fetched, in bytes.
+const NEAR: usize = 1024;
+const FAR: usize = 1536;
 
 #[derive(Clone, Copy)]
 pub struct GemmArgs {
@@ -27,6 +31,19 @@ impl GemmArgs {
             0
         };
         [self.panel, self.panel.wrapping_add(second)]
+    }
+
+    /// Asks for the lines that results of `panels` are written to, in time: columns lie too far apart for a core to foresee them.
+    ///
+    /// # Safety
+    /// `dst` has `n_cols` pointers.
+    #[inline(always)]
+    pub unsafe fn ask_for_results<S: Simd>(&self, panels: usize) {
+        for c in 0..self.n_cols {
+            // SAFETY: the caller's promise.
+            let dst = unsafe { self.dst.add(c).read() };
+            prefetch_to_write(dst.cast(), 4 * S::N * panels);
+        }
     }
 
     /// Writes the results of panels and the first `cols` columns, as far as there are such rows and columns.
@@ -70,6 +87,8 @@ impl<const GROUP: usize, const MIN: bool, const RUN: usize, const U: usize> Kern
         let (step, panels) = (step(GROUP), panels(S::N, GROUP));
         let groups = step / GROUP;
         let (panel_step, block_step) = (panel_step(S::N, GROUP, MIN), block_step(cols, GROUP));
+        // SAFETY: the caller's promise.
+        unsafe { a.ask_for_results::<S>(panels) };
         let mut acc = [[s.zero(); MAX_COLS]; MAX_PANELS];
         let (mut w, mut b) = (a.panels(S::N), a.block);
         for _ in 0..a.k.div_ceil(step) {
@@ -123,6 +142,24 @@ impl<const GROUP: usize, const MIN: bool, const RUN: usize, const U: usize> Kern
 impl<const GROUP: usize, const MIN: bool, const RUN: usize, const U: usize>
     Gemm<GROUP, MIN, RUN, U>
 {
+    /// Whether there are dot products enough to each load that others can be asked for.
+    const fn asks_ahead<S: Simd>() -> bool {
+        S::N == 16 && GROUP > 32
+    }
+
+    /// Asks for what comes after words `j` of a group: a line of each panel and, in four steps, those of the block.
+    #[inline(always)]
+    fn ask_ahead(cols: usize, w: [*const u8; MAX_PANELS], b: *const u8, j: usize) {
+        for w in w {
+            prefetch(w.wrapping_add(64 * j + NEAR), 1, Cache::First);
+        }
+        let line = j % 4;
+        if line < cols / 4 {
+            let at = b.wrapping_add(4 * cols * (j - line) + 64 * line);
+            prefetch(at.wrapping_add(FAR), 1, Cache::First);
+        }
+    }
+
     /// Adds the products of a group.
     ///
     /// # Safety
@@ -146,6 +183,9 @@ impl<const GROUP: usize, const MIN: bool, const RUN: usize, const U: usize>
                     let mut codes = [s.splat_i32(0); MAX_PANELS];
                     for p in 0..panels {
                         codes[p] = s.load_int(w[p].add(j * 4 * S::N));
+                    }
+                    if Self::asks_ahead::<S>() {
+                        Self::ask_ahead(cols, w, b, j);
                     }
                     for c in 0..cols {
                         let x = b.cast::<i32>().add(cols * j + c).read();

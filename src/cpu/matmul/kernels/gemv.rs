@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use super::super::weights::Weights;
+use super::super::weights::{Signs, Weights};
 use super::{CHUNK, MAX_TAIL, NATURAL, bias, biased, run_of, scales};
 use crate::simd::{Cache, Kernel, Simd, fetches_in_two_steps, prefetch};
 
@@ -107,9 +107,27 @@ impl<W: Weights, const C: usize> Gemv<W, C> {
     }
 }
 
+/// Whether signs go over from codes to activations: where there is one column and no instruction for dot products. Codes need no offset then,
+/// and are smaller.
+const fn signs_go_over<S: Simd, W: Weights, const C: usize>() -> bool {
+    W::SIGNS && C == 1 && !S::VNNI && S::FUSED
+}
+
 /// Whether sums of four products fit into 16 bits, where [`Simd::dot`] is more than one instruction: two vectors of them are then one.
-const fn are_small<S: Simd, W: Weights>() -> bool {
-    !S::VNNI && S::FUSED && run_of(W::TOP, W::GROUP) > 1
+const fn are_small<S: Simd, W: Weights, const C: usize>() -> bool {
+    let top = match signs_go_over::<S, W, C>() {
+        true => W::OFFSET as u8,
+        false => W::TOP,
+    };
+    !S::VNNI && S::FUSED && run_of(top, W::GROUP) > 1
+}
+
+/// What codes have more than they stand for.
+const fn excess<S: Simd, W: Weights, const C: usize>() -> i32 {
+    match signs_go_over::<S, W, C>() {
+        true => 0,
+        false => bias::<W>(S::VNNI),
+    }
 }
 
 /// How far ahead of its use a row is fetched, in bytes.
@@ -140,8 +158,9 @@ struct Sums<S: Simd, const C: usize> {
 /// A chunk of weights and of `C` columns, `stride` apart.
 struct Loaded<S: Simd, const C: usize> {
     chunk: *const u8,
-    /// The codes, of types that are decoded by whole chunks.
+    /// The codes, of types that are decoded by whole chunks, and the signs if they [go over](signs_go_over).
     all: [S::I; 8],
+    signs: Signs<S>,
     x: *const u8,
     stride: usize,
     /// Scales of both.
@@ -169,9 +188,13 @@ impl<S: Simd, const C: usize> Loaded<S, C> {
     /// # Safety
     /// As for [`Sums::part`].
     #[inline(always)]
-    unsafe fn column(&self, s: S, c: usize, i: usize) -> S::I {
+    unsafe fn column<W: Weights>(&self, s: S, c: usize, i: usize) -> S::I {
         // SAFETY: the caller's promise.
-        unsafe { s.load_int(self.x.add(c * self.stride + 4 * S::N * i)) }
+        let x = unsafe { s.load_int(self.x.add(c * self.stride + 4 * S::N * i)) };
+        match signs_go_over::<S, W, C>() {
+            true => self.signs.negate(s, x, i),
+            false => x,
+        }
     }
 }
 
@@ -200,7 +223,7 @@ impl<S: Simd, const C: usize> Sums<S, C> {
             let w = scales::<S, W>(s, row, chunk, false);
             // Vectors that the scales fill.
             let vectors = (CHUNK / W::GROUP).div_ceil(S::N);
-            let has_bias = bias::<W>(S::VNNI) != 0;
+            let has_bias = excess::<S, W, C>() != 0;
             let mut scale = [[s.zero(); 2]; C];
             for c in 0..C {
                 let x = x.add(c * stride + CHUNK).cast::<f32>();
@@ -214,14 +237,17 @@ impl<S: Simd, const C: usize> Sums<S, C> {
                     }
                 }
             }
-            let mut all = [s.splat_i32(0); 8];
-            if W::WHOLE {
+            let (mut all, mut signs) = ([s.splat_i32(0); 8], Signs::none(s));
+            if signs_go_over::<S, W, C>() {
+                (all, signs) = W::sizes(s, chunk);
+            } else if W::WHOLE {
                 all = W::chunk(s, chunk);
             }
             let parts = CHUNK / (4 * S::N);
             let loaded = Loaded {
                 chunk,
                 all,
+                signs,
                 x,
                 stride,
                 scale,
@@ -249,7 +275,7 @@ impl<S: Simd, const C: usize> Sums<S, C> {
     unsafe fn four<W: Weights, const FIRST: usize>(&mut self, s: S, loaded: &Loaded<S, C>) {
         // SAFETY: the caller's promise.
         unsafe {
-            if are_small::<S, W>() {
+            if are_small::<S, W, C>() {
                 self.two_parts::<W>(s, loaded, FIRST);
                 self.two_parts::<W>(s, loaded, FIRST + 2);
                 return;
@@ -271,7 +297,7 @@ impl<S: Simd, const C: usize> Sums<S, C> {
         unsafe {
             let codes = loaded.codes::<W>(s, i);
             for c in 0..C {
-                let dot = s.dot(s.splat_i32(0), codes, loaded.column(s, c, i));
+                let dot = s.dot(s.splat_i32(0), codes, loaded.column::<W>(s, c, i));
                 let by = if W::GROUP == 32 {
                     s.spread::<8>(loaded.scale[c], i)
                 } else {
@@ -295,7 +321,7 @@ impl<S: Simd, const C: usize> Sums<S, C> {
             for c in 0..C {
                 let mut sums = [zero; 2];
                 for part in 0..2 {
-                    let x = loaded.column(s, c, i + part);
+                    let x = loaded.column::<W>(s, c, i + part);
                     sums[part] = s.add_pairs(zero, s.pairs(codes[part], x));
                 }
                 let dot = s.add_pairs(zero, s.pack_i32(sums[0], sums[1]));
@@ -313,7 +339,7 @@ impl<S: Simd, const C: usize> Sums<S, C> {
     #[inline(always)]
     fn total<W: Weights>(&self, s: S, c: usize) -> f32 {
         let mut dot = s.add(self.dot[c][0], self.dot[c][1]);
-        let bias = bias::<W>(S::VNNI);
+        let bias = excess::<S, W, C>();
         if W::MIN {
             dot = s.add(dot, self.corr[c]);
         } else if bias != 0 {

@@ -24,7 +24,7 @@ mod quantize;
 pub use gemm::{Gemm, GemmArgs};
 pub use gemv::{Gemv, GemvArgs, ask_ahead};
 pub use panel::{Aligned, Panel, Unpack, UnpackArgs, words_to_lanes};
-pub use quantize::{Quantize, QuantizeArgs};
+pub use quantize::{Quantize, QuantizeArgs, QuantizeBlock, QuantizeBlockArgs};
 
 use super::weights::{CHUNK, Scales, Weights};
 use crate::simd::Simd;

@@ -137,9 +137,10 @@ impl<W: Weights, const SHARED: bool> Kernel for Unpack<W, SHARED> {
             for r in 0..S::N {
                 // SAFETY: the row is inside the matrix, the chunk inside the row.
                 unsafe {
-                    // The next panel's rows are too far apart for a core to foresee them.
-                    let next = a.place::<W>(r + S::N, chunk);
-                    prefetch(next, CHUNK / W::BLOCK * W::BYTES, Cache::Second);
+                    // Rows are too far apart for a core to foresee them: the next panel's, and where these go on.
+                    let bytes = CHUNK / W::BLOCK * W::BYTES;
+                    prefetch(a.place::<W>(r + S::N, chunk), bytes, Cache::Second);
+                    prefetch(a.place::<W>(r, chunk + 1), bytes, Cache::First);
                     let (row, at) = a.chunk::<W>(r, chunk, &mut tail);
                     let to = codes.0[r].as_mut_ptr();
                     if SHARED && shares::<W>(S::VNNI) {

@@ -1,7 +1,7 @@
 //! Quantizing activations.
 
-use super::{CHUNK, EVEN, NATURAL, block_step};
-use crate::simd::{Kernel, Simd};
+use super::{Aligned, CHUNK, EVEN, MAX_ROWS, NATURAL, block_step, step};
+use crate::simd::{Cache, Kernel, Simd, prefetch};
 
 #[derive(Clone, Copy)]
 pub struct QuantizeArgs {
@@ -9,9 +9,58 @@ pub struct QuantizeArgs {
     pub src: *const f32,
     /// Values, a multiple of 32.
     pub k: usize,
-    /// 0 for the natural layout, else columns of the block.
+    pub dst: *mut u8,
+    /// Values per sum, 16 or 32.
+    pub group: usize,
+    /// See [`tightness`].
+    pub tight: f32,
+}
+
+/// Quantizes one column of activations, in natural layout, to codes of -127..=127 with a scale per 32 values.
+pub struct Quantize;
+
+impl Kernel for Quantize {
+    type Args = QuantizeArgs;
+
+    /// `src` points to `k` values, `dst` to a natural column that has room for them.
+    #[inline(always)]
+    unsafe fn run<S: Simd>(s: S, a: QuantizeArgs) {
+        let groups = 32 / a.group;
+        let (whole, skip) = last_chunk(a.k);
+        for kb in 0..a.k / 32 {
+            // SAFETY: the caller's promise; see the module for the layout.
+            unsafe {
+                let chunk = a.dst.add(kb / 8 * NATURAL);
+                let b = kb % 8 + if kb / 8 == whole { skip } else { 0 };
+                let to = chunk.add(32 * b).cast();
+                let (scale, sums) = quantize_32(s, a.src.add(32 * kb), a.tight, to);
+                let scales = chunk.add(CHUNK).cast::<f32>();
+                if groups == 1 {
+                    scales.add(b).write(scale);
+                    scales.add(16 + b).write(scale * (sums[0] + sums[1]) as f32);
+                } else {
+                    for g in 0..2 {
+                        scales.add(2 * b + g).write(scale);
+                        scales.add(16 + 2 * b + g).write(scale * sums[g] as f32);
+                    }
+                }
+            }
+        }
+        // SAFETY: the caller's promise.
+        unsafe { clear_unused(a.dst, a.k, groups) };
+    }
+}
+
+#[derive(Clone, Copy)]
+pub struct QuantizeBlockArgs {
+    /// Where each of some columns is.
+    pub src: *const *const f32,
+    /// How many they are, `1..=N`.
+    pub n: usize,
+    /// Values, a multiple of 32.
+    pub k: usize,
+    /// Columns of the block, and the place of the first of these among them.
     pub cols: usize,
-    /// The column's place in the block.
     pub col: usize,
     pub dst: *mut u8,
     pub group: usize,
@@ -23,102 +72,74 @@ pub struct QuantizeArgs {
     pub tight: f32,
 }
 
-/// Quantizes one column of activations to codes of -127..=127 with a scale per 32 values, or per group in blocks of wide ones.
-pub struct Quantize;
+/// Quantizes columns of activations for a block, to codes of -127..=127 with a scale per 32 values, or per group if that is more.
+pub struct QuantizeBlock;
 
-impl Kernel for Quantize {
-    type Args = QuantizeArgs;
+impl Kernel for QuantizeBlock {
+    type Args = QuantizeBlockArgs;
 
-    /// `src` points to `k` values, `dst` to a block (or natural column) that has room for them.
+    /// `src` points to `n` pointers to `k` values each, `dst` to a block with room for `cols` columns.
     #[inline(always)]
-    unsafe fn run<S: Simd>(s: S, a: QuantizeArgs) {
-        if a.group > 32 && a.cols > 0 {
-            // SAFETY: the caller's promise.
-            return unsafe { quantize_wide(s, a) };
-        }
-        let groups = 32 / a.group.min(32);
-        let (whole, skip) = last_chunk(a.k);
-        for kb in 0..a.k / 32 {
-            // SAFETY: the caller's promise; see the module for the layouts.
+    unsafe fn run<S: Simd>(s: S, a: QuantizeBlockArgs) {
+        let step = step(a.group);
+        let groups = step / a.group;
+        let times = s.splat_i8(if a.min { 1 } else { a.bias as i8 });
+        let (mut scale, mut inverse) = (Aligned([0f32; MAX_ROWS]), [0f32; MAX_ROWS]);
+        let mut codes = Aligned([[0i8; 32]; MAX_ROWS]);
+        for at in (0..a.k).step_by(step) {
+            let n = step.min(a.k - at);
+            // SAFETY: the caller's promise; see the module for the layout. `N` is no more than `MAX_ROWS`.
             unsafe {
-                let src = a.src.add(32 * kb);
-                if a.cols == 0 {
-                    let chunk = a.dst.add(kb / 8 * NATURAL);
-                    let b = kb % 8 + if kb / 8 == whole { skip } else { 0 };
-                    let to = chunk.add(32 * b).cast();
-                    let (scale, sums) = quantize_block(s, src, a.tight, to, 1);
-                    let scales = chunk.add(CHUNK).cast::<f32>();
-                    if groups == 1 {
-                        scales.add(b).write(scale);
-                        scales.add(16 + b).write(scale * (sums[0] + sums[1]) as f32);
-                    } else {
-                        for g in 0..2 {
-                            scales.add(2 * b + g).write(scale);
-                            scales.add(16 + 2 * b + g).write(scale * sums[g] as f32);
+                let block = a.dst.add(at / step * block_step(a.cols, a.group));
+                for c in 0..a.n {
+                    let src = a.src.add(c).read().add(at);
+                    // So many columns side by side are more than a core foresees.
+                    prefetch(src.wrapping_add(step).cast(), 4 * step, Cache::First);
+                    let mut top = s.zero();
+                    for i in (0..n).step_by(S::N) {
+                        top = s.max(top, largest(s, s.load(src.add(i)), a.tight));
+                    }
+                    let top = s.max_of(top);
+                    inverse[c] = if top > 0.0 { 127.0 / top } else { 0.0 };
+                    scale.0[c] = top / 127.0;
+                }
+                let mut sums = [s.splat_i32(0); 2];
+                for b in 0..step / 32 {
+                    for c in 0..a.n {
+                        let to = codes.0[c].as_mut_ptr();
+                        if 32 * b >= n {
+                            to.write_bytes(0, 32);
+                            continue;
+                        }
+                        let src = a.src.add(c).read().add(at + 32 * b);
+                        for i in (0..32).step_by(S::N) {
+                            let x = s.mul(s.load(src.add(i)), s.splat(inverse[c]));
+                            s.store_i8(to.add(i), s.to_i32(x));
                         }
                     }
-                } else {
-                    let block = a.dst.add(kb * block_step(a.cols, a.group));
-                    let to = block.cast::<u32>().add(a.col);
-                    let (scale, sums) = quantize_block(s, src, a.tight, to, a.cols);
-                    let scales = block.add(32 * a.cols).cast::<f32>().add(a.col);
-                    scales.write(scale);
-                    let sums = if groups == 1 {
-                        [sums[0] + sums[1], 0]
-                    } else {
-                        sums
-                    };
-                    for g in 0..groups {
-                        let at = scales.add((1 + g) * a.cols);
-                        if a.min {
-                            at.write(scale * sums[g] as f32);
-                        } else {
-                            at.cast::<i32>()
-                                .write(EVEN.to_bits() as i32 - a.bias * sums[g]);
-                        }
+                    // Four codes of every column, eight times.
+                    let words = s.load_transposed(codes.0.as_ptr().cast(), 32);
+                    for j in 0..8 {
+                        let to = block.cast::<f32>().add((8 * b + j) * a.cols + a.col);
+                        s.store_part(to, s.cast_f(words[j]), a.n);
+                        sums[j / 4] = s.dot(sums[j / 4], times, words[j]);
                     }
                 }
+                if groups == 1 {
+                    sums[0] = s.add_i32(sums[0], sums[1]);
+                }
+                let scale = s.load(scale.0.as_ptr());
+                let scales = block.add(step * a.cols).cast::<f32>().add(a.col);
+                s.store_part(scales, scale, a.n);
+                for g in 0..groups {
+                    let sum = if a.min {
+                        s.mul(scale, s.to_f32(sums[g]))
+                    } else {
+                        s.cast_f(s.sub_i32(s.splat_i32(EVEN.to_bits() as i32), sums[g]))
+                    };
+                    s.store_part(scales.add((1 + g) * a.cols), sum, a.n);
+                }
             }
-        }
-        if a.cols == 0 {
-            // SAFETY: the caller's promise.
-            unsafe { clear_unused(a.dst, a.k, groups) };
-        }
-    }
-}
-
-/// Quantizes a column for a block with groups of more than 32 values.
-///
-/// # Safety
-/// As for [`Quantize`].
-#[inline(always)]
-unsafe fn quantize_wide<S: Simd>(s: S, a: QuantizeArgs) {
-    for g in 0..a.k.div_ceil(a.group) {
-        let n = a.group.min(a.k - g * a.group);
-        // SAFETY: the caller's promise; see the module for the layout.
-        unsafe {
-            let src = a.src.add(g * a.group);
-            let block = a.dst.add(g * block_step(a.cols, a.group));
-            let codes = block.cast::<u32>().add(a.col);
-            let mut top = s.zero();
-            for i in (0..n).step_by(S::N) {
-                top = s.max(top, largest(s, s.load(src.add(i)), a.tight));
-            }
-            let top = s.max_of(top);
-            let inverse = s.splat(if top > 0.0 { 127.0 / top } else { 0.0 });
-            let mut sum = s.splat_i32(0);
-            for i in (0..n).step_by(S::N) {
-                let q = s.to_i32(s.mul(s.load(src.add(i)), inverse));
-                sum = s.add_i32(sum, q);
-                store_codes(s, q, codes.add(i / 4 * a.cols), a.cols);
-            }
-            for word in n / 4..a.group / 4 {
-                codes.add(word * a.cols).write(0);
-            }
-            let scales = block.add(a.group * a.cols).cast::<f32>().add(a.col);
-            scales.write(top / 127.0);
-            let sum = EVEN.to_bits() as i32 - a.bias * s.sum_i32(sum);
-            scales.add(a.cols).cast::<i32>().write(sum);
         }
     }
 }
@@ -171,34 +192,12 @@ fn largest<S: Simd>(s: S, x: S::F, tight: f32) -> S::F {
     s.max(size, s.mul(sum, s.splat(tight)))
 }
 
-/// Writes codes, four to a word, of which there is one every so many words.
-///
-/// # Safety
-/// `dst` points to the first of these words.
-#[inline(always)]
-unsafe fn store_codes<S: Simd>(s: S, codes: S::I, dst: *mut u32, every: usize) {
-    let mut words = [0; 4];
-    // SAFETY: there are 16 codes at most; the rest is the caller's promise.
-    unsafe {
-        s.store_i8(words.as_mut_ptr().cast(), codes);
-        for (i, word) in words[..S::N / 4].iter().enumerate() {
-            dst.add(i * every).write(*word);
-        }
-    }
-}
-
 /// Quantizes 32 values, see [`tightness`]; returns their scale and the sums of the first and last 16 codes.
 ///
 /// # Safety
-/// `src` points to 32 values, `dst` to the first of 8 words of four codes, one every so many words.
+/// `src` points to 32 values, `dst` to as many codes.
 #[inline(always)]
-unsafe fn quantize_block<S: Simd>(
-    s: S,
-    src: *const f32,
-    tight: f32,
-    dst: *mut u32,
-    every: usize,
-) -> (f32, [i32; 2]) {
+unsafe fn quantize_32<S: Simd>(s: S, src: *const f32, tight: f32, dst: *mut i8) -> (f32, [i32; 2]) {
     let n = 32 / S::N;
     let mut v = [s.zero(); 4];
     let mut top = s.zero();
@@ -214,7 +213,7 @@ unsafe fn quantize_block<S: Simd>(
         let q = s.to_i32(s.mul(v[i], s.splat(inverse)));
         sums[i * 2 / n] += s.sum_i32(q);
         // SAFETY: the caller's promise.
-        unsafe { store_codes(s, q, dst.add(i * S::N / 4 * every), every) };
+        unsafe { s.store_i8(dst.add(i * S::N), q) };
     }
     (top / 127.0, sums)
 }
