@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use super::float::{self, PackArgs};
 use super::kernels::{
-    self, Gemm, GemmArgs, Gemv, GemvArgs, NATURAL, Panel, Quantize, QuantizeArgs, QuantizeBlock,
-    QuantizeBlockArgs, Unpack, UnpackArgs, WIDE,
+    self, Ask, Gemm, GemmArgs, Gemv, GemvArgs, NATURAL, Panel, Quantize, QuantizeArgs,
+    QuantizeBlock, QuantizeBlockArgs, Unpack, UnpackArgs, WIDE,
 };
 use super::tiles::PieceArgs;
 use super::weights::{CHUNK, Weights};
@@ -663,7 +663,7 @@ impl Core {
 
     /// The first `n_rows` rows of one or more panels, which lie one after the other, times a block of `dst.len()` columns; writes
     /// to each pointer of `dst`. If panels are of a piece of rows, the block is multiplied as far as that; all pieces but the first add
-    /// to what is there.
+    /// to what is there. Meanwhile, `ask` is brought nearer, as far as [`Core::asked`] says.
     ///
     /// # Safety
     /// Panels and `block` are filled for so many rows (at most [`Core::gemm_rows`]) and columns; each pointer of `dst` points to `n_rows` values.
@@ -675,6 +675,7 @@ impl Core {
         n_rows: usize,
         from: usize,
         dst: &[*mut f32],
+        ask: Ask,
     ) {
         let width = dst.len().div_ceil(self.part()) - 1;
         // Written where the kernel reads them: a copy would wait until results that the last kernel wrote have left the core.
@@ -686,6 +687,7 @@ impl Core {
             dst: dst.as_ptr(),
             n_cols: dst.len(),
             n_rows,
+            ask,
         };
         match self.packing {
             // SAFETY: the CPU has the instructions where pairs are in use; the rest is the caller's promise.
@@ -718,6 +720,14 @@ impl Core {
         };
         // SAFETY: the caller's promise.
         unsafe { kernels[width].run(self.level, args(block, self.k)) }
+    }
+
+    /// Lines that [`Core::gemm`] asks for.
+    pub fn asked(&self) -> usize {
+        match self.path {
+            Path::Codes(..) => self.k / Ask::EACH,
+            _ => 0,
+        }
     }
 
     /// Rows times `dst.len()` columns, up to [`Core::direct`]; writes to each pointer of `dst`. Interleaved rows are whole groups.

@@ -8,7 +8,7 @@ use std::mem::MaybeUninit;
 
 use super::core::{Core, MAX_COLS, MAX_DIRECT};
 use super::gate::{self, Gates};
-use super::kernels::{MAX_PANELS, MAX_ROWS};
+use super::kernels::{Ask, MAX_PANELS, MAX_ROWS};
 use crate::cpu::task::Task;
 use crate::graph::{Op, Tensor, UnaryOp};
 use crate::quant::Type;
@@ -567,7 +567,8 @@ impl Job {
                 if at.seg.blocks_per_unit == 0 {
                     self.direct_unit(&at, unit - at.seg.unit);
                 } else {
-                    self.panel_unit(&at, unit - at.seg.unit);
+                    let next = self.rows_of_unit(segments, unit + self.nth);
+                    self.panel_unit(&at, unit - at.seg.unit, next);
                 }
             }
         }
@@ -668,11 +669,25 @@ impl Job {
         }
     }
 
-    /// Panels times blocks of columns.
+    /// Where the rows of a unit are, and how many bytes, if it is one with panels.
+    fn rows_of_unit(&self, segments: &[Segment], unit: usize) -> (*const u8, usize) {
+        let s = segments.partition_point(|s| s.unit <= unit) - 1;
+        let (s, unit) = (&segments[s], unit - segments[s].unit);
+        let by_rows = self.n_rows.div_ceil(s.rows_per_unit);
+        let blocks = s.n_cols.div_ceil(self.core(s.n_cols).cols);
+        let row = unit % by_rows * s.rows_per_unit;
+        let n_rows = s.rows_per_unit.min(self.n_rows - row);
+        let is_there = s.blocks_per_unit > 0 && unit / by_rows * s.blocks_per_unit < blocks;
+        let rows = self.matrix(s.matrix).wrapping_add(row * self.stride[0]);
+        (rows, if is_there { n_rows * self.stride[0] } else { 0 })
+    }
+
+    /// Panels times blocks of columns. In the end, rows of the unit that this thread is likely to take `next` are asked for: unpacking is
+    /// waiting for memory, multiplying is not.
     ///
     /// # Safety
     /// The columns are packed, `panels` and `gates` have room for the unit's rows.
-    unsafe fn panel_unit(&self, at: &Place, unit: usize) {
+    unsafe fn panel_unit(&self, at: &Place, unit: usize, next: (*const u8, usize)) {
         let (s, core) = (at.seg, self.core(at.seg.n_cols));
         let by_rows = self.n_rows.div_ceil(s.rows_per_unit);
         let row = unit % by_rows * s.rows_per_unit;
@@ -687,6 +702,10 @@ impl Job {
         unsafe {
             let _tiles = core.tiles();
             let weights = self.matrix(s.matrix).add(row * self.stride[0]);
+            let lines = core.asked();
+            let calls = (last - first) * n_rows.div_ceil(core.gemm_rows());
+            let mut to_ask = 64 * lines * calls;
+            let wanted = next.1.min(to_ask);
             let mut from = 0;
             loop {
                 let ends = from + core.depth() >= core.k;
@@ -714,12 +733,21 @@ impl Job {
                     for r in (0..n_rows).step_by(core.gemm_rows()) {
                         let n = core.gemm_rows().min(n_rows - r);
                         let offset = r / core.lanes * panel_bytes;
-                        core.gemm(at.panels.add(offset), block, n, from, dst);
+                        let mut ask = Ask::nothing(at.panels);
+                        if 0 < to_ask && to_ask <= wanted {
+                            let at = next.0.wrapping_add(wanted - to_ask);
+                            ask = Ask { at, stride: 64 };
+                        }
+                        to_ask = to_ask.saturating_sub(64 * lines);
+                        core.gemm(at.panels.add(offset), block, n, from, dst, ask);
                         if let Some(g) = &self.gated {
-                            let sums = pointers(&mut *gates);
-                            core.gemm(gate_panels.add(offset), block, n, from, &sums[..n_cols]);
+                            let sums = &pointers(&mut *gates)[..n_cols];
+                            if ask.stride > 0 {
+                                ask.at = ask.at.wrapping_offset(g.gate);
+                            }
+                            core.gemm(gate_panels.add(offset), block, n, from, sums, ask);
                             if ends {
-                                for (&mut up, gate) in dst.iter_mut().zip(sums) {
+                                for (&mut up, &gate) in dst.iter_mut().zip(sums) {
                                     self.combine(g, s.matrix, row + r, n, gate, up, up);
                                 }
                             }

@@ -19,6 +19,28 @@ pub struct GemmArgs {
     pub n_cols: usize,
     /// Rows to be stored, `1..=N`, or up to `2 N` if the kernel takes two panels.
     pub n_rows: usize,
+    /// What is asked for meanwhile, see [`Ask`].
+    pub ask: Ask,
+}
+
+/// Memory that is brought to the second cache while panels are multiplied by dot products: for every [`Ask::EACH`] values of their rows a line,
+/// and the next `stride` bytes further.
+#[derive(Clone, Copy)]
+pub struct Ask {
+    pub at: *const u8,
+    pub stride: usize,
+}
+
+impl Ask {
+    pub const EACH: usize = 32;
+
+    /// Nothing that is not there already.
+    pub fn nothing(panel: *const u8) -> Ask {
+        Ask {
+            at: panel,
+            stride: 0,
+        }
+    }
 }
 
 impl GemmArgs {
@@ -90,7 +112,7 @@ impl<const GROUP: usize, const MIN: bool, const RUN: usize, const U: usize> Kern
         // SAFETY: the caller's promise.
         unsafe { a.ask_for_results::<S>(panels) };
         let mut acc = [[s.zero(); MAX_COLS]; MAX_PANELS];
-        let (mut w, mut b) = (a.panels(S::N), a.block);
+        let (mut w, mut b, mut ask) = (a.panels(S::N), a.block, a.ask.at);
         for _ in 0..a.k.div_ceil(step) {
             // SAFETY: inside the panels and the block, see the module for the layouts.
             unsafe {
@@ -132,6 +154,10 @@ impl<const GROUP: usize, const MIN: bool, const RUN: usize, const U: usize> Kern
                 }
                 w = [w[0].add(panel_step), w[1].add(panel_step)];
                 b = b.add(block_step);
+            }
+            for _ in 0..step / Ask::EACH {
+                prefetch(ask, 1, Cache::Second);
+                ask = ask.wrapping_add(a.ask.stride);
             }
         }
         // SAFETY: the caller's promise.

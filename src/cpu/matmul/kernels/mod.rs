@@ -21,7 +21,7 @@ mod gemv;
 mod panel;
 mod quantize;
 
-pub use gemm::{Gemm, GemmArgs};
+pub use gemm::{Ask, Gemm, GemmArgs};
 pub use gemv::{Gemv, GemvArgs, ask_ahead};
 pub use panel::{Aligned, Panel, Unpack, UnpackArgs, words_to_lanes};
 pub use quantize::{Quantize, QuantizeArgs, QuantizeBlock, QuantizeBlockArgs};
