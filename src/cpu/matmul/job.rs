@@ -555,11 +555,11 @@ impl Job {
                 false => Some(task.next()).filter(|&unit| unit < n_units),
             };
             while let Some(unit) = next() {
-                let s = segments.partition_point(|s| s.unit <= unit) - 1;
+                let seg = Segment::of(segments, unit);
                 let at = Place {
-                    seg: &segments[s],
+                    seg,
                     list,
-                    packed: packed.add(segments[s].offset),
+                    packed: packed.add(seg.offset),
                     panels,
                     gates: gates.cast(),
                     scratch,
@@ -669,15 +669,20 @@ impl Job {
         }
     }
 
-    /// Where the rows of a unit are, and how many bytes, if it is one with panels.
-    fn rows_of_unit(&self, segments: &[Segment], unit: usize) -> (*const u8, usize) {
-        let s = segments.partition_point(|s| s.unit <= unit) - 1;
-        let (s, unit) = (&segments[s], unit - segments[s].unit);
+    /// The first row and the first block of columns of a segment's unit with panels, and how many rows it has.
+    fn part_of_unit(&self, s: &Segment, unit: usize) -> (usize, usize, usize) {
         let by_rows = self.n_rows.div_ceil(s.rows_per_unit);
-        let blocks = s.n_cols.div_ceil(self.core(s.n_cols).cols);
         let row = unit % by_rows * s.rows_per_unit;
         let n_rows = s.rows_per_unit.min(self.n_rows - row);
-        let is_there = s.blocks_per_unit > 0 && unit / by_rows * s.blocks_per_unit < blocks;
+        (row, unit / by_rows * s.blocks_per_unit, n_rows)
+    }
+
+    /// Where the rows of a unit are, and how many bytes, if it is one with panels.
+    fn rows_of_unit(&self, segments: &[Segment], unit: usize) -> (*const u8, usize) {
+        let s = Segment::of(segments, unit);
+        let (row, first, n_rows) = self.part_of_unit(s, unit - s.unit);
+        let blocks = s.n_cols.div_ceil(self.core(s.n_cols).cols);
+        let is_there = s.blocks_per_unit > 0 && first < blocks;
         let rows = self.matrix(s.matrix).wrapping_add(row * self.stride[0]);
         (rows, if is_there { n_rows * self.stride[0] } else { 0 })
     }
@@ -689,10 +694,7 @@ impl Job {
     /// The columns are packed, `panels` and `gates` have room for the unit's rows.
     unsafe fn panel_unit(&self, at: &Place, unit: usize, next: (*const u8, usize)) {
         let (s, core) = (at.seg, self.core(at.seg.n_cols));
-        let by_rows = self.n_rows.div_ceil(s.rows_per_unit);
-        let row = unit % by_rows * s.rows_per_unit;
-        let n_rows = s.rows_per_unit.min(self.n_rows - row);
-        let first = unit / by_rows * s.blocks_per_unit;
+        let (row, first, n_rows) = self.part_of_unit(s, unit);
         let last = (first + s.blocks_per_unit).min(s.n_cols.div_ceil(core.cols));
         let panel_bytes = core.panel_bytes();
         let gate_panels = at
@@ -813,6 +815,11 @@ struct Place<'a> {
 }
 
 impl Segment {
+    /// The one that a unit belongs to.
+    fn of(segments: &[Segment], unit: usize) -> &Segment {
+        &segments[segments.partition_point(|s| s.unit <= unit) - 1]
+    }
+
     fn new(matrix: usize, first: usize, n_cols: usize) -> Segment {
         Segment {
             matrix,
