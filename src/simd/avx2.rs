@@ -25,6 +25,7 @@ impl<const VNNI: bool, const VEX: bool> Ymm<VNNI, VEX> {
 /// The CPU has the level; and what the kernel says.
 #[target_feature(enable = "avx,avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt")]
 pub(super) unsafe fn run<K: Kernel>(args: K::Args) {
+    super::align_frame();
     // SAFETY: the caller's promise.
     unsafe { K::run(Ymm::<false>::new(), args) }
 }
@@ -35,6 +36,7 @@ pub(super) unsafe fn run<K: Kernel>(args: K::Args) {
 /// The CPU has them; and what the kernel says.
 #[target_feature(enable = "avx,avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt,avxvnni")]
 pub(super) unsafe fn run_vnni<K: Kernel>(args: K::Args) {
+    super::align_frame();
     // SAFETY: the caller's promise.
     unsafe { K::run(Ymm::<true, true>::new(), args) }
 }
@@ -45,6 +47,7 @@ pub(super) unsafe fn run_vnni<K: Kernel>(args: K::Args) {
 /// The CPU has the level.
 #[target_feature(enable = "avx,avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt")]
 pub(super) unsafe fn run_task<T: Task>(task: T) -> T::Output {
+    super::align_frame();
     // SAFETY: the caller's promise.
     task.run(unsafe { Ymm::<false>::new() })
 }

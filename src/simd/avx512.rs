@@ -27,6 +27,7 @@ impl<const VNNI: bool> Zmm<VNNI> {
     enable = "avx,avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512dq,avx512vl"
 )]
 pub(super) unsafe fn run<K: Kernel>(args: K::Args) {
+    super::align_frame();
     // SAFETY: the caller's promise.
     unsafe { K::run(Zmm::<false>::new(), args) }
 }
@@ -39,6 +40,7 @@ pub(super) unsafe fn run<K: Kernel>(args: K::Args) {
     enable = "avx,avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi"
 )]
 pub(super) unsafe fn run_vnni<K: Kernel>(args: K::Args) {
+    super::align_frame();
     // SAFETY: the caller's promise.
     unsafe { K::run(Zmm::<true>::new(), args) }
 }
@@ -51,6 +53,7 @@ pub(super) unsafe fn run_vnni<K: Kernel>(args: K::Args) {
     enable = "avx,avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512dq,avx512vl"
 )]
 pub(super) unsafe fn run_task<T: Task>(task: T) -> T::Output {
+    super::align_frame();
     // SAFETY: the caller's promise.
     task.run(unsafe { Zmm::<false>::new() })
 }
@@ -585,4 +588,82 @@ impl<const VNNI: bool> Simd for Zmm<VNNI> {
             ]
         }
     }
+
+    #[inline(always)]
+    unsafe fn dots_2x8(
+        self,
+        acc: [[__m512i; 8]; 2],
+        u: [*const u8; 2],
+        words: *const i32,
+    ) -> [[__m512i; 8]; 2] {
+        // SAFETY: this is only called with VNNI, which the token proves; the caller promised the memory.
+        unsafe { dots_2x8(acc, u, words) }
+    }
+}
+
+/// Text for four vectors of a panel times words of eight columns.
+macro_rules! dots_2x8 {
+    ($($j:literal)*) => { concat!($(
+        "vmovdqu64 {x:z}, [{u} + 64*", $j, "]\n",
+        "vmovdqu64 {y:z}, [{v} + 64*", $j, "]\n",
+        dots_2x8!($j: 0 "a0" "b0"), dots_2x8!($j: 1 "a1" "b1"), dots_2x8!($j: 2 "a2" "b2"), dots_2x8!($j: 3 "a3" "b3"),
+        dots_2x8!($j: 4 "a4" "b4"), dots_2x8!($j: 5 "a5" "b5"), dots_2x8!($j: 6 "a6" "b6"), dots_2x8!($j: 7 "a7" "b7"),
+    )*) };
+    ($j:literal: $c:literal $a:literal $b:literal) => {
+        concat!(
+            "vpbroadcastd {w:z}, [{words} + 32*", $j, "+ 4*", $c, "]\n",
+            "vpdpbusd {", $a, "}, {x:z}, {w:z}\n",
+            "vpdpbusd {", $b, "}, {y:z}, {w:z}\n",
+        )
+    };
+}
+
+/// [`Simd::dots_2x8`]. In assembly language: sixteen sums, what is multiplied and what waits meanwhile are more than there are registers, and the compiler
+/// would move sums to and fro between products.
+///
+/// # Safety
+/// The CPU has AVX-512 VNNI; and as there.
+#[target_feature(enable = "avx512f,avx512vnni")]
+#[inline]
+unsafe fn dots_2x8(
+    mut acc: [[__m512i; 8]; 2],
+    u: [*const u8; 2],
+    words: *const i32,
+) -> [[__m512i; 8]; 2] {
+    let [
+        [a0, a1, a2, a3, a4, a5, a6, a7],
+        [b0, b1, b2, b3, b4, b5, b6, b7],
+    ] = &mut acc;
+    // Registers for a while; those without a type would have no size.
+    let (_x, _y, _w): (__m512i, __m512i, __m512i);
+    // SAFETY: only reads what the caller promises.
+    unsafe {
+        std::arch::asm!(
+            dots_2x8!(0 1 2 3),
+            u = in(reg) u[0],
+            v = in(reg) u[1],
+            words = in(reg) words,
+            x = out(zmm_reg) _x,
+            y = out(zmm_reg) _y,
+            w = out(zmm_reg) _w,
+            a0 = inout(zmm_reg) *a0,
+            a1 = inout(zmm_reg) *a1,
+            a2 = inout(zmm_reg) *a2,
+            a3 = inout(zmm_reg) *a3,
+            a4 = inout(zmm_reg) *a4,
+            a5 = inout(zmm_reg) *a5,
+            a6 = inout(zmm_reg) *a6,
+            a7 = inout(zmm_reg) *a7,
+            b0 = inout(zmm_reg) *b0,
+            b1 = inout(zmm_reg) *b1,
+            b2 = inout(zmm_reg) *b2,
+            b3 = inout(zmm_reg) *b3,
+            b4 = inout(zmm_reg) *b4,
+            b5 = inout(zmm_reg) *b5,
+            b6 = inout(zmm_reg) *b6,
+            b7 = inout(zmm_reg) *b7,
+            options(pure, readonly, nostack, preserves_flags)
+        );
+    }
+    acc
 }

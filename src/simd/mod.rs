@@ -480,6 +480,32 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// Adds to each i32 of `acc` the four products of its unsigned bytes in `u` and signed bytes in `a`.
     /// Without [`Simd::VNNI`] each two products must fit into 16 bits together.
     fn dot(self, acc: Self::I, u: Self::I, a: Self::I) -> Self::I;
+    /// Adds the [`Simd::dot`]s of four vectors of unsigned bytes from each of two places and as many words for each of eight columns: word
+    /// `j` of column `c` is number `8 j + c`.
+    ///
+    /// # Safety
+    /// There are as many vectors and words to read.
+    #[inline(always)]
+    unsafe fn dots_2x8(
+        self,
+        mut acc: [[Self::I; 8]; 2],
+        u: [*const u8; 2],
+        words: *const i32,
+    ) -> [[Self::I; 8]; 2] {
+        for j in 0..4 {
+            for c in 0..8 {
+                for p in 0..2 {
+                    // SAFETY: the caller's promise.
+                    let (u, word) = unsafe {
+                        let u = self.load_int(u[p].add(4 * Self::N * j));
+                        (u, words.add(8 * j + c).read())
+                    };
+                    acc[p][c] = self.dot(acc[p][c], u, self.splat_i32(word));
+                }
+            }
+        }
+        acc
+    }
     /// The 16-bit sums of the products of two unsigned bytes in `u` and two signed bytes in `a`, which must fit.
     fn pairs(self, u: Self::I, a: Self::I) -> Self::I;
     /// Adds to each i32 of `acc` the two 16-bit values of `pairs`.
@@ -888,6 +914,17 @@ pub trait Kernel: 'static {
     /// # Safety
     /// What the kernel says of its arguments.
     unsafe fn run<S: Simd>(s: S, args: Self::Args);
+}
+
+/// Has the frame of the function that this becomes part of begin at a multiple of 64 bytes. Vectors that a kernel puts aside would cross lines
+/// elsewhere, depending on the thread: the compiler only aligns them in frames that it knows to be aligned before it hands out registers.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn align_frame() {
+    #[repr(align(64))]
+    struct Line(#[allow(dead_code)] [u8; 64]);
+    let mut line = std::mem::MaybeUninit::<Line>::uninit();
+    std::hint::black_box(line.as_mut_ptr());
 }
 
 /// A kernel compiled for every level, in the order of [`Level::ALL`].

@@ -299,7 +299,7 @@ impl Core {
             lanes,
             cols: match path {
                 _ if packing == Packing::Tiles(1) => tiles::COLS,
-                Path::Codes(_, p) => kernels::cols(lanes, level.vnni(), p.at(level).group),
+                Path::Codes(..) => kernels::cols(lanes, level.vnni()),
                 _ => lanes / 4 * 3,
             },
             row_size: info.row_size(k),
@@ -484,12 +484,14 @@ impl Core {
         apart.wrapping_add(skip * self.row_size)
     }
 
-    /// Columns of the smallest block; others have a multiple.
-    fn part(&self) -> usize {
-        match self.in_tiles() {
-            true => tiles::LANES,
-            false => self.cols / 3,
+    /// How many parts of a whole block so many columns take, and the columns that these have.
+    fn parts(&self, n_cols: usize) -> (usize, usize) {
+        if self.in_tiles() {
+            let parts = n_cols.div_ceil(tiles::LANES);
+            return (parts, parts * tiles::LANES);
         }
+        let thirds = n_cols.div_ceil(kernels::part(self.cols, 1));
+        (thirds, kernels::part(self.cols, thirds))
     }
 
     /// Packs a column of type `ty` for [`Core::gemv`].
@@ -537,7 +539,7 @@ impl Core {
         col: usize,
         dst: *mut u8,
     ) {
-        let cols = n_cols.next_multiple_of(self.part());
+        let (_, cols) = self.parts(n_cols);
         if let Path::Codes(_, p) = self.path {
             let Panel {
                 group,
@@ -677,7 +679,7 @@ impl Core {
         dst: &[*mut f32],
         ask: Ask,
     ) {
-        let width = dst.len().div_ceil(self.part()) - 1;
+        let (parts, cols) = self.parts(dst.len());
         // Written where the kernel reads them: a copy would wait until results that the last kernel wrote have left the core.
         let args = |block, k| GemmArgs {
             panel,
@@ -691,16 +693,15 @@ impl Core {
         };
         match self.packing {
             // SAFETY: the CPU has the instructions where pairs are in use; the rest is the caller's promise.
-            Packing::Pairs => return unsafe { pairs::GEMM[width](args(block, self.k)) },
-            Packing::Tiles(parts) => {
-                let cols = tiles::LANES * (width + 1);
+            Packing::Pairs => return unsafe { pairs::GEMM[parts - 1](args(block, self.k)) },
+            Packing::Tiles(summands) => {
                 let skip = 4 * self.words(from) * cols;
                 let piece = PieceArgs {
                     piece: args(block.wrapping_add(skip), self.piece(from).len()),
                     add: from > 0,
                 };
                 // SAFETY: the caller's promise.
-                return unsafe { GEMM_TILES[parts - 1].run(self.level, piece) };
+                return unsafe { GEMM_TILES[summands - 1].run(self.level, piece) };
             }
             Packing::Plain => {}
         }
@@ -719,7 +720,7 @@ impl Core {
             _ => &GEMM_F32,
         };
         // SAFETY: the caller's promise.
-        unsafe { kernels[width].run(self.level, args(block, self.k)) }
+        unsafe { kernels[parts - 1].run(self.level, args(block, self.k)) }
     }
 
     /// Lines that [`Core::gemm`] asks for.

@@ -1,6 +1,6 @@
 //! Panels times many columns.
 
-use super::{EVEN, MAX_COLS, MAX_PANELS, block_step, cols, panel_step, panels, step};
+use super::{EVEN, MAX_COLS, MAX_PANELS, block_step, cols, panel_step, panels, part, step};
 use crate::simd::{Cache, Kernel, Simd, prefetch, prefetch_to_write};
 
 /// How far ahead of their use codes of panels (from the second cache) and of blocks (from beyond it) are fetched, in bytes.
@@ -55,13 +55,14 @@ impl GemmArgs {
         [self.panel, self.panel.wrapping_add(second)]
     }
 
-    /// Asks for the lines that results of `panels` are written to, in time: columns lie too far apart for a core to foresee them.
+    /// Asks for the lines that results of `panels` and column `c` are written to: columns lie too far apart for a core to foresee them. One column at
+    /// a time, since another core may have these lines, and many of them on their way would hold up all others.
     ///
     /// # Safety
     /// `dst` has `n_cols` pointers.
     #[inline(always)]
-    pub unsafe fn ask_for_results<S: Simd>(&self, panels: usize) {
-        for c in 0..self.n_cols {
+    unsafe fn ask_for_result<S: Simd>(&self, panels: usize, c: usize) {
+        if c < self.n_cols {
             // SAFETY: the caller's promise.
             let dst = unsafe { self.dst.add(c).read() };
             prefetch_to_write(dst.cast(), 4 * S::N * panels);
@@ -105,17 +106,16 @@ impl<const GROUP: usize, const MIN: bool, const RUN: usize, const U: usize> Kern
     /// Panels and block are of these parameters and of `k` values; `dst` has `n_cols` pointers, each to `n_rows` values.
     #[inline(always)]
     unsafe fn run<S: Simd>(s: S, a: GemmArgs) {
-        let cols = cols(S::N, S::VNNI, GROUP) / 3 * U;
+        let cols = part(cols(S::N, S::VNNI), U);
         let (step, panels) = (step(GROUP), panels(S::N, GROUP));
         let groups = step / GROUP;
         let (panel_step, block_step) = (panel_step(S::N, GROUP, MIN), block_step(cols, GROUP));
-        // SAFETY: the caller's promise.
-        unsafe { a.ask_for_results::<S>(panels) };
         let mut acc = [[s.zero(); MAX_COLS]; MAX_PANELS];
         let (mut w, mut b, mut ask) = (a.panels(S::N), a.block, a.ask.at);
-        for _ in 0..a.k.div_ceil(step) {
+        for i in 0..a.k.div_ceil(step) {
             // SAFETY: inside the panels and the block, see the module for the layouts.
             unsafe {
+                a.ask_for_result::<S>(panels, i);
                 let scales = b.add(step * cols).cast::<f32>();
                 for g in 0..groups {
                     let sums = scales.add((1 + g) * cols);
@@ -173,6 +173,11 @@ impl<const GROUP: usize, const MIN: bool, const RUN: usize, const U: usize>
         S::N == 16 && GROUP > 32
     }
 
+    /// Whether [`Simd::dots_2x8`] is what is needed.
+    const fn is_8_wide<S: Simd>() -> bool {
+        S::VNNI && panels(S::N, GROUP) == 2 && part(cols(S::N, S::VNNI), U) == 8
+    }
+
     /// Asks for what comes after words `j` of a group: a line of each panel and, in four steps, those of the block.
     #[inline(always)]
     fn ask_ahead(cols: usize, w: [*const u8; MAX_PANELS], b: *const u8, j: usize) {
@@ -199,6 +204,28 @@ impl<const GROUP: usize, const MIN: bool, const RUN: usize, const U: usize>
         b: *const u8,
     ) {
         let panels = panels(S::N, GROUP);
+        if Self::is_8_wide::<S>() {
+            let mut sums = [[s.splat_i32(0); 8]; 2];
+            for p in 0..2 {
+                sums[p].copy_from_slice(&dot[p][..8]);
+            }
+            for j in (0..GROUP / 4).step_by(4) {
+                // SAFETY: the caller's promise.
+                unsafe {
+                    let from = w.map(|w| w.add(j * 4 * S::N));
+                    sums = s.dots_2x8(sums, from, b.cast::<i32>().add(8 * j));
+                }
+                if Self::asks_ahead::<S>() {
+                    for j in j..j + 4 {
+                        Self::ask_ahead(cols, w, b, j);
+                    }
+                }
+            }
+            for p in 0..2 {
+                dot[p][..8].copy_from_slice(&sums[p]);
+            }
+            return;
+        }
         // So many turns of the loop are written out.
         let run = if S::VNNI { 4 } else { RUN };
         for first in (0..GROUP / 4).step_by(run) {

@@ -193,14 +193,15 @@ pub const fn block_step(cols: usize, group: usize) -> usize {
 /// Values per group of types that are [`Weights::WIDE`], in panels and blocks.
 pub const WIDE: usize = 128;
 
-/// Columns of a whole block of codes. Where scales change seldom, sums can wait in memory while the dot products of two panels and twelve
-/// columns are in 24 of 32 registers.
-pub const fn cols(n: usize, vnni: bool, group: usize) -> usize {
-    if n == 16 && vnni && group > 32 {
-        MAX_COLS
-    } else {
-        6
-    }
+/// Columns of a whole block of codes. The dot products of two panels and eight columns, and most of their sums, are in 32 registers; a few sums
+/// wait in memory.
+pub const fn cols(n: usize, vnni: bool) -> usize {
+    if n == 16 && vnni { 8 } else { 6 }
+}
+
+/// Columns of a block that has `thirds` of the columns of a whole one.
+pub const fn part(cols: usize, thirds: usize) -> usize {
+    (cols * thirds).div_ceil(3)
 }
 
 /// Panels of `n` rows that are multiplied with a block at once: with 32 registers there is room for the sums of two, and each load of
