@@ -492,15 +492,14 @@ pub trait Simd: Copy + Send + Sync + 'static {
         u: [*const u8; 2],
         words: *const i32,
     ) -> [[Self::I; 8]; 2] {
-        for j in 0..4 {
-            for c in 0..8 {
-                for p in 0..2 {
+        for (acc, &u) in acc.iter_mut().zip(&u) {
+            for j in 0..4 {
+                // SAFETY: the caller's promise.
+                let u = unsafe { self.load_int(u.add(4 * Self::N * j)) };
+                for (c, acc) in acc.iter_mut().enumerate() {
                     // SAFETY: the caller's promise.
-                    let (u, word) = unsafe {
-                        let u = self.load_int(u[p].add(4 * Self::N * j));
-                        (u, words.add(8 * j + c).read())
-                    };
-                    acc[p][c] = self.dot(acc[p][c], u, self.splat_i32(word));
+                    let word = unsafe { words.add(8 * j + c).read() };
+                    *acc = self.dot(*acc, u, self.splat_i32(word));
                 }
             }
         }
