@@ -596,7 +596,7 @@ impl<const VNNI: bool> Simd for Zmm<VNNI> {
         u: [*const u8; 2],
         words: *const i32,
     ) -> [[__m512i; 8]; 2] {
-        // SAFETY: this is only called with VNNI, which the token proves; the caller promised the memory.
+        // SAFETY: the caller promised VNNI, which the token then proves, and the memory.
         unsafe { dots_2x8(acc, u, words) }
     }
 }

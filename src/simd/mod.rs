@@ -484,7 +484,7 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// `j` of column `c` is number `8 j + c`.
     ///
     /// # Safety
-    /// There are as many vectors and words to read.
+    /// The level has [`Simd::VNNI`]; there are as many vectors and words to read.
     #[inline(always)]
     unsafe fn dots_2x8(
         self,

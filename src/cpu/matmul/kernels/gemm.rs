@@ -210,7 +210,7 @@ impl<const GROUP: usize, const MIN: bool, const RUN: usize, const U: usize>
                 sums[p].copy_from_slice(&dot[p][..8]);
             }
             for j in (0..GROUP / 4).step_by(4) {
-                // SAFETY: the caller's promise.
+                // SAFETY: the level has VNNI; the rest is the caller's promise.
                 unsafe {
                     let from = w.map(|w| w.add(j * 4 * S::N));
                     sums = s.dots_2x8(sums, from, b.cast::<i32>().add(8 * j));
