@@ -55,14 +55,13 @@ impl GemmArgs {
         [self.panel, self.panel.wrapping_add(second)]
     }
 
-    /// Asks for the lines that results of `panels` and column `c` are written to: columns lie too far apart for a core to foresee them. One column at
-    /// a time, since another core may have these lines, and many of them on their way would hold up all others.
+    /// Asks for the lines that results of `panels` are written to, in time: columns lie too far apart for a core to foresee them.
     ///
     /// # Safety
     /// `dst` has `n_cols` pointers.
     #[inline(always)]
-    unsafe fn ask_for_result<S: Simd>(&self, panels: usize, c: usize) {
-        if c < self.n_cols {
+    pub unsafe fn ask_for_results<S: Simd>(&self, panels: usize) {
+        for c in 0..self.n_cols {
             // SAFETY: the caller's promise.
             let dst = unsafe { self.dst.add(c).read() };
             prefetch_to_write(dst.cast(), 4 * S::N * panels);
@@ -110,12 +109,13 @@ impl<const GROUP: usize, const MIN: bool, const RUN: usize, const U: usize> Kern
         let (step, panels) = (step(GROUP), panels(S::N, GROUP));
         let groups = step / GROUP;
         let (panel_step, block_step) = (panel_step(S::N, GROUP, MIN), block_step(cols, GROUP));
+        // SAFETY: the caller's promise.
+        unsafe { a.ask_for_results::<S>(panels) };
         let mut acc = [[s.zero(); MAX_COLS]; MAX_PANELS];
         let (mut w, mut b, mut ask) = (a.panels(S::N), a.block, a.ask.at);
-        for i in 0..a.k.div_ceil(step) {
+        for _ in 0..a.k.div_ceil(step) {
             // SAFETY: inside the panels and the block, see the module for the layouts.
             unsafe {
-                a.ask_for_result::<S>(panels, i);
                 let scales = b.add(step * cols).cast::<f32>();
                 for g in 0..groups {
                     let sums = scales.add((1 + g) * cols);
