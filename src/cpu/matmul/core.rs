@@ -1,5 +1,6 @@
 //! The table of compiled kernels, and [`Core`]: the steps of a product for one type of weights at one level, on plain pointers.
 
+use std::cmp::Ordering;
 use std::ops::Range;
 
 use super::float::{self, PackArgs};
@@ -484,13 +485,46 @@ impl Core {
         apart.wrapping_add(skip * self.row_size)
     }
 
+    /// Blocks that so many columns take.
+    pub fn blocks(&self, n_cols: usize) -> usize {
+        n_cols.div_ceil(self.cols)
+    }
+
+    /// The columns of block `b`. The one before the last is two thirds of a whole one if that leaves not more than a third.
+    pub fn columns(&self, n_cols: usize, b: usize) -> Range<usize> {
+        let last = self.blocks(n_cols) - 1;
+        let [one, two] = [1, 2].map(|thirds| kernels::part(self.cols, thirds));
+        let given = self.cols - two;
+        let gives = !self.in_tiles() && last > 0 && n_cols - last * self.cols + given <= one;
+        let given = if gives { given } else { 0 };
+        let start = |b: usize| match b.cmp(&last) {
+            Ordering::Less => b * self.cols,
+            Ordering::Equal => b * self.cols - given,
+            Ordering::Greater => n_cols,
+        };
+        start(b)..start(b + 1)
+    }
+
+    /// The block that column `c` is in, and the columns of that.
+    pub fn block_of(&self, n_cols: usize, c: usize) -> (usize, Range<usize>) {
+        let b = c / self.cols;
+        let columns = self.columns(n_cols, b);
+        match c < columns.end {
+            true => (b, columns),
+            false => (b + 1, self.columns(n_cols, b + 1)),
+        }
+    }
+
     /// How many parts of a whole block so many columns take, and the columns that these have.
     fn parts(&self, n_cols: usize) -> (usize, usize) {
         if self.in_tiles() {
             let parts = n_cols.div_ceil(tiles::LANES);
             return (parts, parts * tiles::LANES);
         }
-        let thirds = n_cols.div_ceil(kernels::part(self.cols, 1));
+        let mut thirds = 1;
+        while kernels::part(self.cols, thirds) < n_cols {
+            thirds += 1;
+        }
         (thirds, kernels::part(self.cols, thirds))
     }
 

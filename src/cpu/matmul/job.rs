@@ -302,9 +302,7 @@ impl Job {
             n_cols * self.core.column_bytes()
         } else {
             let core = self.core(n_cols);
-            n_cols
-                .div_ceil(core.cols)
-                .saturating_mul(core.block_bytes())
+            core.blocks(n_cols).saturating_mul(core.block_bytes())
         }
     }
 
@@ -467,7 +465,7 @@ impl Job {
             } else {
                 let core = self.core(s.n_cols);
                 let panel_rows = self.panel_rows(core, n, are_far(packed));
-                let blocks = s.n_cols.div_ceil(core.cols);
+                let blocks = core.blocks(s.n_cols);
                 let by_rows = self.n_rows.div_ceil(panel_rows);
                 let wanted = (UNITS_PER_THREAD * self.nth).div_ceil(by_rows * n);
                 s.rows_per_unit = panel_rows;
@@ -619,15 +617,15 @@ impl Job {
                         c += 1;
                         continue;
                     }
-                    let (block, col) = (c / core.cols, c % core.cols);
-                    let n_cols = core.cols.min(s.n_cols - block * core.cols);
-                    let src = &mut src[..(n_cols - col).min(last - c)];
+                    let (block, cols) = core.block_of(s.n_cols, c);
+                    let col = c - cols.start;
+                    let src = &mut src[..cols.end.min(last) - c];
                     for src in &mut *src {
                         *src = self.column(s, list, c).0;
                         c += 1;
                     }
                     let at = at.add(block * core.block_bytes());
-                    core.pack_block(self.src_type, src, n_cols, col, at);
+                    core.pack_block(self.src_type, src, cols.len(), col, at);
                 }
             }
             before += s.n_cols;
@@ -681,7 +679,7 @@ impl Job {
     fn rows_of_unit(&self, segments: &[Segment], unit: usize) -> (*const u8, usize) {
         let s = Segment::of(segments, unit);
         let (row, first, n_rows) = self.part_of_unit(s, unit - s.unit);
-        let blocks = s.n_cols.div_ceil(self.core(s.n_cols).cols);
+        let blocks = self.core(s.n_cols).blocks(s.n_cols);
         let is_there = s.blocks_per_unit > 0 && first < blocks;
         let rows = self.matrix(s.matrix).wrapping_add(row * self.stride[0]);
         (rows, if is_there { n_rows * self.stride[0] } else { 0 })
@@ -695,7 +693,7 @@ impl Job {
     unsafe fn panel_unit(&self, at: &Place, unit: usize, next: (*const u8, usize)) {
         let (s, core) = (at.seg, self.core(at.seg.n_cols));
         let (row, first, n_rows) = self.part_of_unit(s, unit);
-        let last = (first + s.blocks_per_unit).min(s.n_cols.div_ceil(core.cols));
+        let last = (first + s.blocks_per_unit).min(core.blocks(s.n_cols));
         let panel_bytes = core.panel_bytes();
         let gate_panels = at
             .panels
@@ -726,12 +724,12 @@ impl Job {
                 let mut gates = at.gates;
                 for b in first..last {
                     let block = at.packed.add(b * core.block_bytes());
-                    let n_cols = core.cols.min(s.n_cols - b * core.cols);
+                    let cols = core.columns(s.n_cols, b);
                     let mut dst = [std::ptr::null_mut(); MAX_COLS];
-                    for (c, d) in dst[..n_cols].iter_mut().enumerate() {
-                        *d = self.column(s, at.list, b * core.cols + c).1.add(row);
+                    let dst = &mut dst[..cols.len()];
+                    for (d, c) in dst.iter_mut().zip(cols) {
+                        *d = self.column(s, at.list, c).1.add(row);
                     }
-                    let dst = &mut dst[..n_cols];
                     for r in (0..n_rows).step_by(core.gemm_rows()) {
                         let n = core.gemm_rows().min(n_rows - r);
                         let offset = r / core.lanes * panel_bytes;
@@ -743,7 +741,7 @@ impl Job {
                         to_ask = to_ask.saturating_sub(64 * lines);
                         core.gemm(at.panels.add(offset), block, n, from, dst, ask);
                         if let Some(g) = &self.gated {
-                            let sums = &pointers(&mut *gates)[..n_cols];
+                            let sums = &pointers(&mut *gates)[..dst.len()];
                             if ask.stride > 0 {
                                 ask.at = ask.at.wrapping_offset(g.gate);
                             }
