@@ -919,7 +919,7 @@ pub trait Kernel: 'static {
 /// elsewhere, depending on the thread: the compiler only aligns them in frames that it knows to be aligned before it hands out registers.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-fn align_frame() {
+pub fn align_frame() {
     #[repr(align(64))]
     struct Line(#[allow(dead_code)] [u8; 64]);
     let mut line = std::mem::MaybeUninit::<Line>::uninit();
@@ -1042,6 +1042,8 @@ macro_rules! kernels {
         $generic:expr) => {
         $( #[target_feature(enable = $features)] )?
         unsafe fn $name($($arg: $ty),*) $(-> $ret)? {
+            #[cfg(target_arch = "x86_64")]
+            $crate::simd::align_frame();
             // SAFETY: only called through the table of this level.
             let token = unsafe { <$token>::new() };
             let kernel = $generic;

@@ -5,6 +5,7 @@
 //! and all or many of its columns. What a unit computes does not depend on how many there are.
 
 use std::mem::MaybeUninit;
+use std::ops::Range;
 
 use super::core::{Core, MAX_COLS, MAX_DIRECT};
 use super::gate::{self, Gates};
@@ -598,7 +599,7 @@ impl Job {
         segments: &[Segment],
         list: *const u32,
         packed: *mut u8,
-        cols: std::ops::Range<usize>,
+        cols: Range<usize>,
     ) {
         let mut before = 0;
         for s in segments {
@@ -685,8 +686,7 @@ impl Job {
         (rows, if is_there { n_rows * self.stride[0] } else { 0 })
     }
 
-    /// Panels times blocks of columns. In the end, rows of the unit that this thread is likely to take `next` are asked for: unpacking is
-    /// waiting for memory, multiplying is not.
+    /// Panels times blocks of columns; meanwhile asks for rows of the unit that this thread is likely to take `next`.
     ///
     /// # Safety
     /// The columns are packed, `panels` and `gates` have room for the unit's rows.
@@ -694,76 +694,104 @@ impl Job {
         let (s, core) = (at.seg, self.core(at.seg.n_cols));
         let (row, first, n_rows) = self.part_of_unit(s, unit);
         let last = (first + s.blocks_per_unit).min(core.blocks(s.n_cols));
-        let panel_bytes = core.panel_bytes();
-        let gate_panels = at
-            .panels
-            .wrapping_add(n_rows.div_ceil(core.lanes) * panel_bytes);
-        // SAFETY: rows, columns and results are inside their tensors; panels and sums of gates have room for the unit's.
+        let bytes = n_rows.div_ceil(core.lanes) * core.panel_bytes();
+        let unit = PanelUnit {
+            at,
+            core,
+            row,
+            n_rows,
+            blocks: first..last,
+            gate_panels: at.panels.wrapping_add(bytes),
+        };
+        let products = (last - first) * n_rows.div_ceil(core.gemm_rows());
+        let mut requests = Requests::new(next, core.asked(), products);
+        // SAFETY: the caller's promise.
         unsafe {
             let _tiles = core.tiles();
-            let weights = self.matrix(s.matrix).add(row * self.stride[0]);
-            let lines = core.asked();
-            let calls = (last - first) * n_rows.div_ceil(core.gemm_rows());
-            let mut to_ask = 64 * lines * calls;
-            let wanted = next.1.min(to_ask);
             let mut from = 0;
             loop {
-                let ends = from + core.depth() >= core.k;
-                for r in (0..n_rows).step_by(core.lanes) {
-                    let offset = r / core.lanes * panel_bytes;
-                    let n = core.lanes.min(n_rows - r);
-                    let unpack = |rows: *const u8, panels: *mut u8| {
-                        let (rows, panel) = (rows.add(r * self.stride[0]), panels.add(offset));
-                        core.unpack(rows, self.stride[0], row + r, n, from, panel, at.scratch);
-                    };
-                    unpack(weights, at.panels);
-                    if let Some(g) = &self.gated {
-                        unpack(weights.offset(g.gate), gate_panels);
-                    }
-                }
-                let mut gates = at.gates;
-                for b in first..last {
-                    let block = at.packed.add(b * core.block_bytes());
-                    let cols = core.columns(s.n_cols, b);
-                    let mut dst = [std::ptr::null_mut(); MAX_COLS];
-                    let dst = &mut dst[..cols.len()];
-                    for (d, c) in dst.iter_mut().zip(cols) {
-                        *d = self.column(s, at.list, c).1.add(row);
-                    }
-                    for r in (0..n_rows).step_by(core.gemm_rows()) {
-                        let n = core.gemm_rows().min(n_rows - r);
-                        let offset = r / core.lanes * panel_bytes;
-                        let mut ask = Ask::nothing(at.panels);
-                        if 0 < to_ask && to_ask <= wanted {
-                            let at = next.0.wrapping_add(wanted - to_ask);
-                            ask = Ask { at, stride: 64 };
-                        }
-                        to_ask = to_ask.saturating_sub(64 * lines);
-                        core.gemm(at.panels.add(offset), block, n, from, dst, ask);
-                        if let Some(g) = &self.gated {
-                            let sums = &pointers(&mut *gates)[..dst.len()];
-                            if ask.stride > 0 {
-                                ask.at = ask.at.wrapping_offset(g.gate);
-                            }
-                            core.gemm(gate_panels.add(offset), block, n, from, sums, ask);
-                            if ends {
-                                for (&mut up, &gate) in dst.iter_mut().zip(sums) {
-                                    self.combine(g, s.matrix, row + r, n, gate, up, up);
-                                }
-                            }
-                            if core.in_pieces() {
-                                gates = gates.add(1);
-                            }
-                        }
-                        for d in &mut *dst {
-                            *d = d.wrapping_add(n);
-                        }
-                    }
-                }
-                if ends {
+                self.unpack_unit(&unit, from);
+                self.multiply_unit(&unit, from, &mut requests);
+                from += core.depth();
+                if from >= core.k {
                     break;
                 }
-                from += core.depth();
+            }
+        }
+    }
+
+    /// Unpacks the rows of a unit, or the piece of them that begins at value `from`.
+    ///
+    /// # Safety
+    /// Panels have room for the unit's rows.
+    unsafe fn unpack_unit(&self, u: &PanelUnit, from: usize) {
+        let core = u.core;
+        let weights = self
+            .matrix(u.at.seg.matrix)
+            .wrapping_add(u.row * self.stride[0]);
+        for (i, r) in (0..u.n_rows).step_by(core.lanes).enumerate() {
+            let n = core.lanes.min(u.n_rows - r);
+            let unpack = |weights: *const u8, panels: *mut u8| {
+                let rows = weights.wrapping_add(r * self.stride[0]);
+                let panel = panels.wrapping_add(i * core.panel_bytes());
+                let (first, scratch) = (u.row + r, u.at.scratch);
+                // SAFETY: rows are inside their matrix, panels inside the unit's.
+                unsafe { core.unpack(rows, self.stride[0], first, n, from, panel, scratch) };
+            };
+            unpack(weights, u.at.panels);
+            if let Some(g) = &self.gated {
+                unpack(weights.wrapping_offset(g.gate), u.gate_panels);
+            }
+        }
+    }
+
+    /// Multiplies what [`Job::unpack_unit`] has unpacked.
+    ///
+    /// # Safety
+    /// Panels and columns are packed, `gates` has room for the unit's rows.
+    unsafe fn multiply_unit(&self, u: &PanelUnit, from: usize, requests: &mut Requests) {
+        let (at, core) = (u.at, u.core);
+        let n_cols = at.seg.n_cols;
+        let (panel_bytes, rows) = (core.panel_bytes(), core.gemm_rows());
+        let ends = from + core.depth() >= core.k;
+        let mut gates = at.gates;
+        for b in u.blocks.clone() {
+            let block = at.packed.wrapping_add(b * core.block_bytes());
+            let cols = core.columns(n_cols, b);
+            let mut dst = [std::ptr::null_mut(); MAX_COLS];
+            let dst = &mut dst[..cols.len()];
+            for (d, c) in dst.iter_mut().zip(cols) {
+                // SAFETY: the caller's promise.
+                *d = unsafe { self.column(at.seg, at.list, c) }
+                    .1
+                    .wrapping_add(u.row);
+            }
+            for r in (0..u.n_rows).step_by(rows) {
+                let n = rows.min(u.n_rows - r);
+                let offset = r / core.lanes * panel_bytes;
+                let mut ask = requests.of_next_product(at.panels);
+                // SAFETY: rows, columns and results are inside their tensors; there are sums of gates for the unit's.
+                unsafe {
+                    core.gemm(at.panels.add(offset), block, n, from, dst, ask);
+                    if let Some(g) = &self.gated {
+                        let sums = &pointers(&mut *gates)[..dst.len()];
+                        if ask.stride > 0 {
+                            ask.at = ask.at.wrapping_offset(g.gate);
+                        }
+                        core.gemm(u.gate_panels.add(offset), block, n, from, sums, ask);
+                        if ends {
+                            for (&mut up, &gate) in dst.iter_mut().zip(sums) {
+                                self.combine(g, at.seg.matrix, u.row + r, n, gate, up, up);
+                            }
+                        }
+                        if core.in_pieces() {
+                            gates = gates.add(1);
+                        }
+                    }
+                }
+                for d in &mut *dst {
+                    *d = d.wrapping_add(n);
+                }
             }
         }
     }
@@ -810,6 +838,53 @@ struct Place<'a> {
     panels: *mut u8,
     gates: *mut GateSums,
     scratch: *mut u8,
+}
+
+/// A unit with panels: rows from `row` on, times some blocks of columns.
+struct PanelUnit<'a> {
+    at: &'a Place<'a>,
+    core: &'a Core,
+    row: usize,
+    n_rows: usize,
+    blocks: Range<usize>,
+    /// Panels of the gate's rows, behind the others.
+    gate_panels: *mut u8,
+}
+
+/// Rows that the last of a unit's products ask for: unpacking is waiting for memory, multiplying is not.
+struct Requests {
+    rows: *const u8,
+    /// Bytes of them that are asked for.
+    wanted: usize,
+    /// Bytes that each product asks for, and all that are still to come.
+    each: usize,
+    left: usize,
+}
+
+impl Requests {
+    /// For so many products, each of which asks for so many lines.
+    fn new((rows, bytes): (*const u8, usize), lines: usize, products: usize) -> Requests {
+        let left = 64 * lines * products;
+        Requests {
+            rows,
+            wanted: bytes.min(left),
+            each: 64 * lines,
+            left,
+        }
+    }
+
+    /// What the next product asks for; it is multiplied with some of `panels`.
+    fn of_next_product(&mut self, panels: *const u8) -> Ask {
+        let left = self.left;
+        self.left = left.saturating_sub(self.each);
+        if left == 0 || left > self.wanted {
+            return Ask::nothing(panels);
+        }
+        Ask {
+            at: self.rows.wrapping_add(self.wanted - left),
+            stride: 64,
+        }
+    }
 }
 
 impl Segment {
