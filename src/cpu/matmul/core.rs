@@ -490,7 +490,7 @@ impl Core {
         n_cols.div_ceil(self.cols)
     }
 
-    /// The columns of block `b`. The one before the last is two thirds of a whole one if that leaves not more than a third.
+    /// The columns of block `b`. The last but one is two thirds of a whole block if no more than one third is then left for the last.
     pub fn columns(&self, n_cols: usize, b: usize) -> Range<usize> {
         let last = self.blocks(n_cols) - 1;
         let [one, two] = [1, 2].map(|thirds| kernels::part(self.cols, thirds));

@@ -723,7 +723,7 @@ impl Job {
     /// Unpacks the rows of a unit, or the piece of them that begins at value `from`.
     ///
     /// # Safety
-    /// Panels have room for the unit's rows.
+    /// The rows are readable, panels have room for them.
     unsafe fn unpack_unit(&self, u: &PanelUnit, from: usize) {
         let core = u.core;
         let weights = self
@@ -762,9 +762,8 @@ impl Job {
             let dst = &mut dst[..cols.len()];
             for (d, c) in dst.iter_mut().zip(cols) {
                 // SAFETY: the caller's promise.
-                *d = unsafe { self.column(at.seg, at.list, c) }
-                    .1
-                    .wrapping_add(u.row);
+                let (_, result) = unsafe { self.column(at.seg, at.list, c) };
+                *d = result.wrapping_add(u.row);
             }
             for r in (0..u.n_rows).step_by(rows) {
                 let n = rows.min(u.n_rows - r);

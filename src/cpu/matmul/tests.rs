@@ -235,6 +235,28 @@ fn check_within(what: &str, got: f32, (want, size): (f64, f64), tolerance: f64) 
 }
 
 #[test]
+fn each_column_is_in_one_block() {
+    for level in levels() {
+        let core = Core::new(level, Type::Q8_0, 64).unwrap();
+        for core in [core, core.of_many()] {
+            for n in 1..100 {
+                let mut next = 0;
+                for b in 0..core.blocks(n) {
+                    let columns = core.columns(n, b);
+                    assert_eq!(columns.start, next);
+                    assert!((1..=core.cols).contains(&columns.len()), "{level:?}, {n}");
+                    for c in columns.clone() {
+                        assert_eq!(core.block_of(n, c), (b, columns.clone()));
+                    }
+                    next = columns.end;
+                }
+                assert_eq!(next, n);
+            }
+        }
+    }
+}
+
+#[test]
 fn every_type_at_every_level_and_odd_shapes() {
     let mut random = Random(1);
     for info in types() {
@@ -253,7 +275,7 @@ fn every_type_at_every_level_and_odd_shapes() {
             let n = n.next_multiple_of(info.rows);
             let (weights, most) = (random.fill(k * n), 86);
             let input = random.fill(k * most);
-            for m in [1usize, 2, 3, 4, 5, 7, 9, 12, 13, 40, 69, 86] {
+            for m in [1usize, 2, 3, 4, 5, 7, 9, 12, 13, 18, 40, 69, 86] {
                 let ctx = Context::new(4 << 20, false).unwrap();
                 let w = ctx.new_tensor(info.ty, &[k as i64, n as i64]).unwrap();
                 let x = ctx.new_tensor(Type::F32, &[k as i64, m as i64]).unwrap();
