@@ -59,7 +59,8 @@ pub fn record(new: &[Speed]) {
     }
     for cpu in cpus {
         let of_cpu: Vec<&Speed> = all.iter().filter(|s| s.cpu == cpu).collect();
-        let name = format!("speed-{}.svg", cpu.to_lowercase().replace(' ', "-"));
+        let name = cpu.to_lowercase().replace(", ", "-").replace(' ', "-");
+        let name = format!("speed-{name}.svg");
         write(&name, &plot(&of_cpu));
         let _ = write!(
             sections,

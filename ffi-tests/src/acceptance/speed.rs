@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Instant;
 
-use ikrs::gguf;
+use ikrs::{gguf, simd};
 
 use super::Row;
 use crate::drive::{Who, drive_file, parsed};
@@ -149,7 +149,8 @@ pub struct Speed {
     pub generation: [f64; 2],
 }
 
-/// What the machine's CPU is: maker, family and model, which unlike its name say it on virtual machines too.
+/// What the machine's CPU is: maker, family and model, which unlike its name say it on virtual machines too; and the level of
+/// vector instructions in use, since a virtual machine may lack some that its CPU has.
 pub fn this_cpu() -> String {
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let field = |name: &str| {
@@ -163,9 +164,10 @@ pub fn this_cpu() -> String {
         _ => field("vendor_id"),
     };
     format!(
-        "{maker} family {} model {}",
+        "{maker} family {} model {}, {}",
         field("cpu family"),
-        field("model")
+        field("model"),
+        simd::level().name()
     )
 }
 
